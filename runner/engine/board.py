@@ -1,0 +1,79 @@
+"""The board: what a worker is working on, readable after it has died.
+
+A worker writes here, in a small memory-mapped file that it shares with its parent, the items that it has
+taken and not finished, and the time of its last sign of life. The kernel keeps what a killed process wrote.
+"""
+
+import mmap
+import struct
+import tempfile
+import time
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from .items import Key
+
+SLOTS = 8192
+"""Items that a worker may have taken and not finished, waiting for a retry included."""
+
+_BEAT = struct.Struct("d")  # time.monotonic(), which all processes of one machine share
+_SLOT = struct.Struct("II")  # shard, index + 1; index 0 is a free slot
+
+
+class Board:
+    """The shared file, as seen by the parent (which makes it) or by its worker (which opens ``path``)."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._map = mmap.mmap(file.fileno(), _BEAT.size + SLOTS * _SLOT.size)
+        self._free = list(range(SLOTS - 1, -1, -1))
+        self._slots: dict[Key, int] = {}
+
+    @classmethod
+    def create(cls) -> "Board":
+        file = tempfile.TemporaryFile(prefix="runner-board-")  # noqa: SIM115 (lives as long as the board)
+        file.truncate(_BEAT.size + SLOTS * _SLOT.size)
+        return cls(file)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def beat(self) -> None:
+        """Show a sign of life."""
+        _BEAT.pack_into(self._map, 0, time.monotonic())
+
+    def last_beat(self) -> float:
+        return float(_BEAT.unpack_from(self._map, 0)[0])
+
+    @property
+    def full(self) -> bool:
+        return not self._free
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def take(self, key: Key) -> None:
+        slot = self._slots[key] = self._free.pop()
+        _SLOT.pack_into(self._map, _BEAT.size + slot * _SLOT.size, key.shard, key.index + 1)
+
+    def finish(self, key: Key) -> None:
+        slot = self._slots.pop(key)
+        _SLOT.pack_into(self._map, _BEAT.size + slot * _SLOT.size, 0, 0)
+        self._free.append(slot)
+
+    def read(self) -> list[Key]:
+        """The items on the board, as written by the worker."""
+        taken = _SLOT.iter_unpack(self._map[_BEAT.size :])
+        return sorted(Key(shard, index - 1) for shard, index in taken if index)
+
+    def close(self) -> None:
+        self._map.close()
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,167 @@
+"""The checkpoint: every mark of every stage, in ``checkpoint.lmdb``, written by the one running parent.
+
+Table ``marks``: stage name, NUL, shard (u32), index (u32) -> ``Mark.pack``.
+Table ``tally``: stage name, NUL, shard (u32) -> msgpack map of outcome -> [count, bytes].
+Table ``notes``: name -> bytes, for the few things a job remembers beside its items.
+
+Marks and tally change in the same transaction, so a tally is exact after any crash, and a status needs to
+read only one small record per shard.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import lmdb
+import msgpack
+
+from .items import Key, Mark
+from .store import Store
+
+MARKS = "marks"
+TALLY = "tally"
+NOTES = "notes"
+
+Tally = dict[str, tuple[int, int]]
+"""Outcome -> (number of items, bytes)."""
+
+_U32 = struct.Struct(">I")
+_KEY = struct.Struct(">II")
+
+
+class Checkpoint:
+    """What is finished. One process writes it; any number may read it meanwhile."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self._store = Store(path, (MARKS, TALLY, NOTES), readonly=readonly)
+
+    def commit(self, stage: str, receipts: Iterable[tuple[Key, Mark]]) -> None:
+        """Remember these marks, durably and all or nothing. Marking an item again replaces its mark."""
+        rows = sorted((key, mark) for key, mark in dict(receipts).items())
+        prefix = _prefix(stage)
+
+        def change(txn: lmdb.Transaction) -> None:
+            tallies = _Tallies(self._store, txn, prefix)
+            for key, mark in rows:
+                name = prefix + _KEY.pack(*key)
+                self._replace(txn, tallies, key.shard, name, mark)
+            tallies.save()
+
+        if rows:
+            self._store.write(change)
+
+    def forget(self, stage: str, keys: Iterable[Key]) -> None:
+        """Make these items pending again."""
+        wanted = sorted(keys)
+        prefix = _prefix(stage)
+
+        def change(txn: lmdb.Transaction) -> None:
+            tallies = _Tallies(self._store, txn, prefix)
+            for key in wanted:
+                name = prefix + _KEY.pack(*key)
+                self._replace(txn, tallies, key.shard, name, None)
+            tallies.save()
+
+        if wanted:
+            self._store.write(change)
+
+    def _replace(
+        self, txn: lmdb.Transaction, tallies: "_Tallies", shard: int, name: bytes, mark: Mark | None
+    ) -> None:
+        old = self._store.get(txn, MARKS, name)
+        if old is not None:
+            tallies.count(shard, Mark.unpack(old), -1)
+        if mark is not None:
+            tallies.count(shard, mark, 1)
+            self._store.put(txn, MARKS, name, mark.pack())
+        elif old is not None:
+            self._store.delete(txn, MARKS, name)
+
+    def marks(self, stage: str, shard: int) -> Iterator[tuple[int, Mark]]:
+        """(index, mark) of one shard, ascending."""
+        for name, mark in self._rows(MARKS, _prefix(stage) + _U32.pack(shard)):
+            yield _U32.unpack(name[-4:])[0], Mark.unpack(mark)
+
+    def finished(self, stage: str, shard: int) -> set[int]:
+        """Indices of one shard that have a mark."""
+        rows = self._rows(MARKS, _prefix(stage) + _U32.pack(shard))
+        return {_U32.unpack(name[-4:])[0] for name, _ in rows}
+
+    def tally(self, stage: str) -> dict[int, Tally]:
+        """Per shard, how many items have which outcome, and their bytes."""
+        return {
+            _U32.unpack(name[-4:])[0]: _unpack_tally(row) for name, row in self._rows(TALLY, _prefix(stage))
+        }
+
+    def note(self, name: str) -> bytes | None:
+        """What was noted under this name."""
+        with self._store.read() as txn:
+            return self._store.get(txn, NOTES, name.encode())
+
+    def set_note(self, name: str, value: bytes) -> None:
+        """Remember ``value`` under this name, durably."""
+        self._store.write(lambda txn: self._store.put(txn, NOTES, name.encode(), value))
+
+    def _rows(self, table: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        # A list, not a generator: a transaction left open at a yield would forbid map growth and pin pages.
+        rows: list[tuple[bytes, bytes]] = []
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, table)
+            if cursor is None or not cursor.set_range(prefix):
+                return rows
+            for key, value in cursor:
+                if not bytes(key).startswith(prefix):
+                    break
+                rows.append((bytes(key), bytes(value)))
+        return rows
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Tallies:
+    """The tallies that one transaction touches."""
+
+    def __init__(self, store: Store, txn: lmdb.Transaction, prefix: bytes) -> None:
+        self._store = store
+        self._txn = txn
+        self._prefix = prefix
+        self._counts: dict[int, dict[str, list[int]]] = {}
+
+    def count(self, shard: int, mark: Mark, sign: int) -> None:
+        if shard not in self._counts:
+            self._counts[shard] = self._load(shard)
+        entry = self._counts[shard][mark.outcome]
+        entry[0] += sign
+        entry[1] += sign * mark.size
+
+    def _load(self, shard: int) -> dict[str, list[int]]:
+        row = self._store.get(self._txn, TALLY, self._prefix + _U32.pack(shard))
+        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        if row is not None:
+            counts.update((outcome, list(entry)) for outcome, entry in _unpack_tally(row).items())
+        return counts
+
+    def save(self) -> None:
+        for shard, counts in self._counts.items():
+            row = msgpack.packb({outcome: entry for outcome, entry in counts.items() if entry[0]})
+            self._store.put(self._txn, TALLY, self._prefix + _U32.pack(shard), row)
+
+
+def _prefix(stage: str) -> bytes:
+    return stage.encode() + b"\0"
+
+
+def _unpack_tally(row: bytes) -> Tally:
+    return {outcome: (count, size) for outcome, (count, size) in msgpack.unpackb(row).items()}

@@ -1,0 +1,127 @@
+"""The feed: the items that a stage pulls, task after task, without a pause at the end of any."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from .board import Board
+from .errors import StoreError
+from .items import Item, Result, Stage
+from .plan import OpenShards, Task
+from .stop import Stop
+from .writer import ChunkWriter
+
+# The next task is asked for when so few items of the current one are left.
+LOW_WATER = 16
+# How long a feed that has nothing to give, to a stage that has nothing in flight, sleeps between two looks.
+PAUSE_SECONDS = 0.01
+
+
+class Tasks(Protocol):
+    """Where a feed gets its tasks."""
+
+    ended: bool
+    """No task will come any more."""
+
+    def get(self) -> Task | None:
+        """The next task; None if there is none now."""
+        ...
+
+    def prefetch(self) -> None:
+        """The next task will be wanted soon."""
+        ...
+
+
+class Feed(Iterator[Item[Any] | None]):
+    """Gives items to ``Stage.process`` (which says what None means); the board shows what is in flight."""
+
+    def __init__(
+        self, stage: Stage[Any], tasks: Tasks, writer: ChunkWriter, board: Board, stop: Stop
+    ) -> None:
+        self._stage = stage
+        self._tasks = tasks
+        self._writer = writer
+        self._shards = OpenShards(writer)
+        self._board = board
+        self._stop = stop
+        self._items: Iterator[Item[Any]] = iter(())
+        self._task = Task(0, [])
+        self._given = 0
+
+    def __next__(self) -> Item[Any] | None:
+        while not self._stop.asked:
+            if not self._held_back():
+                item = self._next_item()
+                if item is not None:
+                    self._board.take(item.key)
+                    return item
+                if self._tasks.ended:
+                    break
+            if len(self._board):
+                return None
+            self._writer.check()
+            time.sleep(PAUSE_SECONDS)
+        raise StopIteration
+
+    def finish(self, result: Result) -> None:
+        """Account for a finished item and hand its result to the writer."""
+        self._board.finish(result.key)
+        self._shards.finish(result)
+
+    def beat(self) -> None:
+        """Show a sign of life; raise what went wrong in the writer."""
+        self._board.beat()
+        self._writer.check()
+
+    @property
+    def overdue(self) -> bool:
+        """After a request to stop: the stage has had its time."""
+        return self._stop.overdue
+
+    def _held_back(self) -> bool:
+        return self._writer.behind or self._board.full or (self._task.alone and len(self._board) > 0)
+
+    def _next_item(self) -> Item[Any] | None:
+        while True:
+            item = next(self._items, None)
+            if item is not None:
+                self._given += 1
+                if len(self._task.indices) - self._given <= LOW_WATER:
+                    self._tasks.prefetch()
+                return item
+            self._check_that_all_were_read()
+            task = self._tasks.get()
+            if task is None:
+                return None
+            self._begin(task)
+            if task.alone and len(self._board):
+                return None
+
+    def _begin(self, task: Task) -> None:
+        self._task = self._shards.begin(task)
+        self._given = 0
+        pending = self._task.indices
+        self._items = self._stage.read(task.shard, pending) if pending else iter(())
+
+    def _check_that_all_were_read(self) -> None:
+        missing = len(self._task.indices) - self._given
+        if missing:
+            raise StoreError(
+                f"Shard {self._task.shard}: {missing} items that should be there cannot be read for "
+                f"the {self._stage.name} stage; a file of the job is damaged."
+            )
+
+
+def work(stage: Stage[Any], feed: Feed) -> Iterator[None]:
+    """Run the stage until the feed ends, or until a request to stop is overdue; yields at every step."""
+    results = stage.process(feed)
+    for result in results:
+        feed.beat()
+        if result is not None:
+            feed.finish(result)
+        if feed.overdue:
+            break
+        yield
+    close = getattr(results, "close", None)
+    if close is not None:
+        close()  # what is in flight is dropped: it stays pending

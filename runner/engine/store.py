@@ -1,0 +1,162 @@
+"""LMDB, wrapped once: settings, map growth and errors live here, so that call sites stay bare.
+
+Never two stores for one path in a process, never a store carried over a fork: open it where it is used.
+"""
+
+import errno
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import lmdb
+
+from .errors import DiskFullError, StoreError
+
+T = TypeVar("T")
+
+# Address space, not disk: the file grows as pages are written. Doubled whenever it runs out.
+FIRST_MAP_SIZE = 1 << 28
+# lmdb 3 bundles two engines whose files cannot read each other; this is the 0.9 format.
+LMDB_ENGINE = 0
+# A full disk reaches us as an input/output error at commit; below this many free bytes we call it full.
+FULL_BELOW = 8 << 20
+
+
+class Store:
+    """One LMDB file of named tables, bytes to bytes; every committed write is synced to disk.
+
+    Raises StoreError if the file cannot be opened, DiskFullError when there is no room to write.
+    """
+
+    def __init__(self, path: Path, tables: Sequence[str], *, readonly: bool = False) -> None:
+        self.path = path
+        self.readonly = readonly
+        # The map may only grow while no transaction of this process is open.
+        self._lock = threading.Lock()
+        if readonly and not path.exists():
+            raise StoreError(f"{path} is missing.")
+        try:
+            self._env = self._open(len(tables), lock=True)
+        except lmdb.Error as error:
+            if not readonly:
+                raise self._translate(error) from error
+            self._env = self._open_unlocked(len(tables))
+        try:
+            self._tables = {name: self._open_table(name) for name in tables}
+        except lmdb.Error as error:
+            self._env.close()
+            raise self._translate(error) from error
+
+    def _open(self, tables: int, *, lock: bool) -> lmdb.Environment:
+        return lmdb.open(
+            str(self.path),
+            map_size=FIRST_MAP_SIZE,
+            subdir=False,
+            readonly=self.readonly,
+            create=not self.readonly,
+            max_dbs=tables,
+            readahead=False,
+            lock=lock,
+            lib_version=LMDB_ENGINE,
+        )
+
+    def _open_unlocked(self, tables: int) -> lmdb.Environment:
+        # In a folder that we may not write to there is no lock file to share, and no writer either.
+        try:
+            return self._open(tables, lock=False)
+        except lmdb.Error as error:
+            raise self._translate(error) from error
+
+    def _open_table(self, name: str) -> "lmdb._Database | None":
+        try:
+            return self._env.open_db(name.encode(), create=not self.readonly)
+        except (lmdb.NotFoundError, lmdb.ReadonlyError):
+            if self.readonly:
+                return None  # the writer was killed before its first commit: empty
+            raise
+
+    def cursor(self, txn: lmdb.Transaction, table: str) -> "lmdb.Cursor | None":
+        """A cursor over a table; None where the table was never created."""
+        handle = self._tables[table]
+        return None if handle is None else txn.cursor(handle)
+
+    def get(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | None:
+        handle = self._tables[table]
+        value = None if handle is None else txn.get(key, db=handle)
+        return None if value is None else bytes(value)
+
+    def put(self, txn: lmdb.Transaction, table: str, key: bytes, value: bytes) -> None:
+        handle = self._tables[table]
+        assert handle is not None, "put in a store opened for reading"
+        txn.put(key, value, db=handle)
+
+    def delete(self, txn: lmdb.Transaction, table: str, key: bytes) -> None:
+        handle = self._tables[table]
+        assert handle is not None, "delete in a store opened for reading"
+        txn.delete(key, db=handle)
+
+    def write(self, change: Callable[[lmdb.Transaction], T]) -> T:
+        """Run ``change`` in a transaction and commit it, durably and as a whole.
+
+        When the map is full the transaction is void: the map is doubled and ``change`` runs again, so it
+        must be a function of its inputs alone.
+        """
+        while True:
+            try:
+                with self._lock, self._env.begin(write=True) as txn:
+                    return change(txn)
+            except lmdb.MapFullError:
+                self._grow()
+            except lmdb.Error as error:
+                raise self._translate(error) from error
+
+    def _grow(self) -> None:
+        with self._lock:
+            self._env.set_mapsize(2 * self._env.info()["map_size"])
+
+    @contextmanager
+    def read(self) -> Iterator[lmdb.Transaction]:
+        """A snapshot. Keep it short: it pins freed pages, and writers of this process wait for it."""
+        try:
+            with self._lock, self._begin_read() as txn:
+                yield txn
+        except lmdb.Error as error:
+            raise self._translate(error) from error
+
+    def _begin_read(self) -> lmdb.Transaction:
+        try:
+            return self._env.begin()
+        except lmdb.MapResizedError:
+            self._env.set_mapsize(0)  # another process has grown the file: take over its size
+            return self._env.begin()
+
+    def _translate(self, error: lmdb.Error) -> StoreError:
+        code = getattr(error, "code", 0)
+        if code in (errno.ENOSPC, errno.EDQUOT) or (code == errno.EIO and self._disk_is_full()):
+            return DiskFullError(
+                f"No room left on the disk of {self.path}. Everything committed so far is kept: "
+                "free some space, then resume."
+            )
+        if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return StoreError(
+                f"No permission to use {self.path}: make it readable and writable, then resume."
+            )
+        return StoreError(f"{self.path} cannot be used: {error}")
+
+    def _disk_is_full(self) -> bool:
+        return shutil.disk_usage(self.path.parent).free < FULL_BELOW
+
+    def close(self) -> None:
+        self._env.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,115 @@
+"""One worker as its parent sees it: the process, the connection, and what it was given to do."""
+
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from .board import Board
+from .items import Key, Stage
+from .plan import Task
+
+# A new process may take so long on a busy machine before its first sign of life counts.
+START_SECONDS = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class WorkerProcess:
+    """A started worker. It ends by itself when this process is gone."""
+
+    def __init__(self, stage: Stage[Any]) -> None:
+        ours, theirs = socket.socketpair()
+        self.board = Board.create()
+        self._process = _start(theirs.fileno(), self.board.fileno())
+        theirs.close()
+        self.connection: Connection[Any, Any] = Connection(ours.detach())
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(pickle.dumps(stage))
+        self.wants = False
+        self._pending: dict[int, set[int]] = defaultdict(set)
+        self._alone: set[Key] = set()
+        self._beat = 0.0
+        self._silent = -START_SECONDS
+
+    def send(self, message: object) -> None:
+        # One that has died needs no message; reading from it tells.
+        with contextlib.suppress(OSError):
+            self.connection.send(message)
+
+    def give(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            self._pending[task.shard].update(task.indices)
+            if task.alone:
+                self._alone.update(Key(task.shard, index) for index in task.indices)
+        self.wants = False
+        self.send(tasks)
+
+    def finish(self, key: Key) -> None:
+        """Book one of the items that it was given."""
+        self._pending[key.shard].discard(key.index)
+        self._alone.discard(key)
+        if not self._pending[key.shard]:
+            del self._pending[key.shard]
+
+    @property
+    def idle(self) -> bool:
+        return not self._pending
+
+    def silence(self, passed: float) -> float:
+        """Seconds without a sign of life, ``passed`` seconds after the last call."""
+        beat = self.board.last_beat()
+        if beat != self._beat or (beat and self.idle):
+            self._silent = 0.0
+        else:
+            self._silent += passed
+        self._beat = beat
+        return self._silent
+
+    def suspects(self) -> list[Key]:
+        """The items that it was working on when it died."""
+        return [key for key in self.board.read() if key.index in self._pending.get(key.shard, ())]
+
+    def was_alone(self, key: Key) -> bool:
+        return key in self._alone
+
+    def leftovers(self, suspects: list[Key]) -> list[Task]:
+        """Tasks that finish what it was given, with the suspects each alone, first."""
+        alone = sorted(self._alone.union(suspects))
+        tasks = [Task(key.shard, [key.index], alone=True) for key in alone]
+        for shard, indices in sorted(self._pending.items()):
+            rest = sorted(indices.difference(key.index for key in alone if key.shard == shard))
+            if rest:
+                tasks.append(Task(shard, rest))
+        return tasks
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> int:
+        """Wait for the end of the process; its exit code, negative for a signal."""
+        code = self._process.wait()
+        self.connection.close()
+        self.board.close()
+        return code
+
+
+def _start(connection: int, board: int) -> "subprocess.Popen[bytes]":
+    module = f"{__package__}.worker"
+    # A Ctrl-C reaches the whole process group: blocked until the worker has learned to ignore it.
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", module, str(connection), str(board)],
+            pass_fds=(connection, board),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)

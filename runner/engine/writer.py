@@ -1,0 +1,157 @@
+"""Commits results chunk by chunk on a thread beside the work.
+
+The order of writes, for every chunk: payloads and their marks go into the shard files and are synced; only
+then are the results delivered, to be marked in the checkpoint.
+"""
+
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .items import Mark, Result
+from .shardfile import ShardFile, shard_file
+
+# A chunk is committed at so many results, or so many bytes, or when its first result is so old.
+CHUNK_ITEMS = 256
+CHUNK_BYTES = 16 << 20
+CHUNK_SECONDS = 0.5
+# So many bytes may wait for the disk before the feed is held back.
+BACKLOG_BYTES = 2 * CHUNK_BYTES
+
+Deliver = Callable[[Sequence[Result]], None]
+
+
+class ChunkWriter:
+    """Takes results one by one, commits them in chunks, and delivers what is safe on disk.
+
+    ``output`` is the folder of shard files; with None there is nothing to store and chunks are only
+    delivered. ``deliver`` is called on the writer's thread. An error there or of the disk is raised by the
+    next call of ``check`` or by ``close``.
+    """
+
+    def __init__(self, output: Path | None, deliver: Deliver) -> None:
+        self._output = output
+        self._deliver = deliver
+        self._queue: queue.SimpleQueue[Result | int | None] = queue.SimpleQueue()
+        self._files: dict[int, tuple[ShardFile, int]] = {}
+        self._files_lock = threading.Lock()
+        self._backlog = 0
+        self._backlog_lock = threading.Lock()
+        self._error: BaseException | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="chunk-writer", daemon=True)
+        self._thread.start()
+
+    def open(self, shard: int) -> dict[int, Mark]:
+        """Get ready for results of a shard; what is stored of it already comes back as index -> mark."""
+        if self._output is None:
+            return {}
+        with self._files_lock:
+            file, uses = self._files.get(shard, (None, 0))
+            if file is None:
+                file = self._open_file(shard)
+            self._files[shard] = (file, uses + 1)
+        return {index: Mark.unpack(mark) for index, mark in file.marks().items()}
+
+    def _open_file(self, shard: int) -> ShardFile:
+        assert self._output is not None
+        self._output.mkdir(exist_ok=True)
+        return ShardFile(shard_file(self._output, shard))
+
+    def seal(self, shard: int) -> None:
+        """Close the shard's file once everything added so far is committed (one call for each ``open``)."""
+        if self._output is not None:
+            self._queue.put(shard)
+
+    def add(self, result: Result) -> None:
+        with self._backlog_lock:
+            self._backlog += len(result.payload or b"")
+        self._queue.put(result)
+
+    @property
+    def behind(self) -> bool:
+        """True while the disk is slower than the work."""
+        return self._backlog > BACKLOG_BYTES
+
+    def check(self) -> None:
+        """Raise what went wrong on the writer's thread."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Commit and deliver everything that was added, close all files."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        self.check()
+
+    def _run(self) -> None:
+        try:
+            while self._commit_one_chunk():
+                pass
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._close_files()
+
+    def _commit_one_chunk(self) -> bool:
+        """Gather a chunk and commit it; False once the writer was closed."""
+        chunk: list[Result] = []
+        seals: list[int] = []
+        go_on = self._gather(chunk, seals)
+        self._store(chunk)
+        if chunk:
+            self._deliver(chunk)
+        for shard in seals:
+            self._release(shard)
+        return go_on
+
+    def _gather(self, chunk: list[Result], seals: list[int]) -> bool:
+        size = 0
+        deadline: float | None = None
+        while len(chunk) < CHUNK_ITEMS and size < CHUNK_BYTES:
+            try:
+                entry = self._queue.get(
+                    timeout=None if deadline is None else max(0.0, deadline - time.monotonic())
+                )
+            except queue.Empty:
+                return True
+            if entry is None:
+                return False
+            if isinstance(entry, int):
+                seals.append(entry)
+            else:
+                chunk.append(entry)
+                size += len(entry.payload or b"")
+            deadline = deadline or time.monotonic() + CHUNK_SECONDS
+        return True
+
+    def _store(self, chunk: list[Result]) -> None:
+        if self._output is None:
+            return
+        by_shard: dict[int, list[Result]] = defaultdict(list)
+        for result in chunk:
+            if result.payload is not None:
+                by_shard[result.key.shard].append(result)
+        for shard, results in by_shard.items():
+            self._files[shard][0].append(results)
+            with self._backlog_lock:
+                self._backlog -= sum(len(result.payload or b"") for result in results)
+
+    def _release(self, shard: int) -> None:
+        with self._files_lock:
+            file, uses = self._files.pop(shard)
+            if uses > 1:
+                self._files[shard] = (file, uses - 1)
+            else:
+                file.close()
+
+    def _close_files(self) -> None:
+        with self._files_lock:
+            for file, _ in self._files.values():
+                file.close()
+            self._files.clear()

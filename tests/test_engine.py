@@ -1,0 +1,256 @@
+"""The engine, with real processes and real LMDB files."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import stages
+
+import runner.engine
+from runner.engine.checkpoint import Checkpoint
+from runner.engine.errors import BusyError, StageError, StoppedError
+from runner.engine.items import CRASHED, DONE, Key, Mark, Result
+from runner.engine.lock import Lock, is_locked
+from runner.engine.run import run
+from runner.engine.shardfile import ShardFile, read_payloads, shard_file
+from runner.engine.stop import Stop
+
+SHARDS = 3
+ITEMS = 40
+WORK = [(shard, range(ITEMS)) for shard in range(SHARDS)]
+WAYS = [(0, None), (1, None), (2, None), (0, 8), (1, 8), (3, 8)]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path):
+    with Checkpoint(tmp_path / "checkpoint.lmdb") as checkpoint:
+        yield checkpoint
+
+
+def outcomes(checkpoint: Checkpoint) -> Counter[str]:
+    return Counter(mark.outcome for shard in range(SHARDS) for _, mark in checkpoint.marks("toy", shard))
+
+
+def tallied(checkpoint: Checkpoint) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for tally in checkpoint.tally("toy").values():
+        total.update({outcome: count for outcome, (count, _) in tally.items()})
+    return total
+
+
+def check_stored(output: Path, missing: Sequence[int] = ()) -> None:
+    """Every item is stored once, with its own payload."""
+    for shard in range(SHARDS):
+        stored = dict(read_payloads(shard_file(output, shard)))
+        wanted = [index for index in range(ITEMS) if index not in missing]
+        assert stored == {index: stages.payload(Key(shard, index)) for index in wanted}
+
+
+@pytest.mark.parametrize(("workers", "slice_size"), WAYS)
+def test_every_item_ends_in_one_mark_and_one_payload(tmp_path, checkpoint, workers, slice_size):
+    stage = stages.Failing(tmp_path / "out", slice_size)
+    seen: list[Mark] = []
+    run(stage, WORK, checkpoint, workers=workers, watch=seen.extend)
+    failed = len(range(0, ITEMS, 3)) * SHARDS
+    expected = {DONE: SHARDS * ITEMS - failed, "odd": failed}
+    assert outcomes(checkpoint) == tallied(checkpoint) == expected
+    assert Counter(mark.outcome for mark in seen) == expected
+    check_stored(tmp_path / "out", missing=range(0, ITEMS, 3))
+
+
+@pytest.mark.parametrize(("workers", "slice_size"), WAYS)
+def test_a_second_run_does_nothing(tmp_path, checkpoint, workers, slice_size):
+    stage = stages.Stage(tmp_path / "out", slice_size, log=tmp_path / "log")
+    run(stage, WORK, checkpoint, workers=workers)
+    assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS
+    run(stage, WORK, checkpoint, workers=workers)
+    assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS
+
+
+@pytest.mark.parametrize(("workers", "slice_size"), WAYS)
+def test_payloads_without_a_mark_are_marked_and_not_made_again(tmp_path, checkpoint, workers, slice_size):
+    output = tmp_path / "out"
+    output.mkdir()
+    kept = [Result(Key(1, index), Mark(DONE, 3), b"old") for index in (2, 5, 39)]
+    with ShardFile(shard_file(output, 1)) as file:
+        file.append(kept)
+    run(stages.Stage(output, slice_size, log=tmp_path / "log"), WORK, checkpoint, workers=workers)
+    assert outcomes(checkpoint) == {DONE: SHARDS * ITEMS}
+    assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS - len(kept)
+    assert dict(read_payloads(shard_file(output, 1), [2, 5, 39])) == {2: b"old", 5: b"old", 39: b"old"}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_only_members_are_worked_on(tmp_path, checkpoint, workers):
+    run(stages.Stage(tmp_path / "out"), [(2, [1, 30]), (9, [4])], checkpoint, workers=workers)
+    assert checkpoint.finished("toy", 2) == {1, 30}
+    assert checkpoint.finished("toy", 9) == {4}
+
+
+@pytest.mark.parametrize("slice_size", [None, 8])
+def test_an_item_that_kills_its_worker_twice_is_marked_crashed_and_costs_nothing_else(
+    tmp_path, checkpoint, slice_size
+):
+    run(stages.Deadly(tmp_path / "out", slice_size), WORK, checkpoint, workers=2)
+    assert outcomes(checkpoint) == {DONE: SHARDS * (ITEMS - 1), CRASHED: SHARDS}
+    check_stored(tmp_path / "out", missing=[7])
+
+
+@pytest.mark.parametrize("slice_size", [None, 8])
+def test_those_in_flight_beside_the_guilty_one_are_tried_alone(tmp_path, checkpoint, slice_size):
+    run(stages.DeadlyWide(tmp_path / "out", slice_size), WORK, checkpoint, workers=2)
+    assert outcomes(checkpoint) == {DONE: SHARDS * (ITEMS - 1), CRASHED: SHARDS}
+    check_stored(tmp_path / "out", missing=[7])
+
+
+def test_a_worker_that_shows_no_sign_of_life_is_replaced(tmp_path, checkpoint):
+    run(stages.Spinning(tmp_path / "out", patience=1.5), WORK[:1], checkpoint, workers=2)
+    assert outcomes(checkpoint) == {DONE: ITEMS - 1, CRASHED: 1}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_program_error_ends_the_run_with_its_traceback_and_keeps_what_is_finished(
+    tmp_path, checkpoint, workers
+):
+    with pytest.raises(StageError, match="a bug of ours") as caught:
+        run(stages.Buggy(tmp_path / "out"), WORK, checkpoint, workers=workers)
+    assert "in work" in caught.value.details
+    assert outcomes(checkpoint)[DONE] >= 7
+    assert CRASHED not in outcomes(checkpoint)
+    run(stages.Stage(tmp_path / "out"), WORK, checkpoint, workers=workers)
+    assert outcomes(checkpoint) == {DONE: SHARDS * ITEMS}
+
+
+def test_in_process_a_program_error_is_itself(tmp_path, checkpoint):
+    with pytest.raises(KeyError):
+        run(stages.Buggy(tmp_path / "out"), WORK, checkpoint, workers=0)
+    assert checkpoint.finished("toy", 0) == set(range(7))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_straggler_holds_up_neither_its_shard_nor_the_next(tmp_path, checkpoint, workers):
+    stage = stages.Wide(tmp_path / "out", log=tmp_path / "log", straggler=Key(0, 0), others=119)
+    run(stage, WORK, checkpoint, workers=workers)
+    order = [tuple(map(int, line.split()[:2])) for line in (tmp_path / "log").read_text().splitlines()]
+    assert order[-1] == (0, 0)
+    assert sorted(order) == [(shard, index) for shard in range(SHARDS) for index in range(ITEMS)]
+    check_stored(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("workers", "slice_size"), [(0, None), (2, None), (2, 8)])
+def test_asked_to_stop_it_keeps_what_is_finished_and_the_next_run_completes(
+    tmp_path, checkpoint, workers, slice_size
+):
+    stop = Stop()
+    stage = stages.Slow(tmp_path / "out", slice_size, log=tmp_path / "log", pause=0.03)
+
+    def stop_early(marks: Sequence[Mark]) -> None:
+        if marks:
+            stop.ask()
+
+    with pytest.raises(StoppedError):
+        run(stage, WORK, checkpoint, workers=workers, watch=stop_early, stop=stop)
+    finished = outcomes(checkpoint)[DONE]
+    assert 0 < finished < SHARDS * ITEMS
+    assert len((tmp_path / "log").read_text().splitlines()) == finished
+    stage = stages.Stage(tmp_path / "out", slice_size, log=tmp_path / "log")
+    run(stage, WORK, checkpoint, workers=workers)
+    assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS
+    check_stored(tmp_path / "out")
+
+
+PARENT = """
+import sys
+from pathlib import Path
+import stages
+from runner.engine.checkpoint import Checkpoint
+from runner.engine.run import run
+folder, slice_size = Path(sys.argv[1]), eval(sys.argv[2])
+with Checkpoint(folder / "checkpoint.lmdb") as checkpoint:
+    stage = stages.Slow(folder / "out", slice_size, log=folder / "log")
+    run(stage, [(s, range(40)) for s in range(3)], checkpoint, workers=2)
+"""
+
+
+def start_parent(folder: Path, slice_size: int | None) -> subprocess.Popen:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", PARENT, str(folder), repr(slice_size)]
+    return subprocess.Popen(command, env=env, start_new_session=True)
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.005)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("slice_size", [None, 8])
+@pytest.mark.parametrize("whom", ["tree", "parent"])
+def test_killed_at_any_moment_it_goes_on_and_loses_nothing(tmp_path, slice_size, whom):
+    log = tmp_path / "log"
+    pids: set[int] = set()
+    for lines in (5, 30, 60):
+        parent = start_parent(tmp_path, slice_size)
+        wait_for(lambda n=lines: log.exists() and len(log.read_text().splitlines()) >= n)
+        if whom == "tree":
+            os.killpg(parent.pid, signal.SIGKILL)
+        else:
+            parent.kill()
+        parent.wait()
+        pids.update(int(line.split()[2]) for line in log.read_text().splitlines())
+        wait_for(lambda: not any(alive(pid) for pid in pids))  # workers end when their parent is gone
+    assert start_parent(tmp_path, slice_size).wait() == 0
+    with Checkpoint(tmp_path / "checkpoint.lmdb") as checkpoint:
+        assert outcomes(checkpoint) == tallied(checkpoint) == {DONE: SHARDS * ITEMS}
+    check_stored(tmp_path / "out")
+
+
+def test_the_lock_names_its_owner_and_dies_with_it(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_locked(path)
+    script = "import sys; from pathlib import Path; from runner.engine.lock import Lock\n"
+    script += "with Lock(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", script, str(path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "locked\n"
+    assert is_locked(path)
+    with pytest.raises(BusyError, match=f"process {holder.pid} on "):
+        Lock(path)
+    holder.kill()
+    holder.wait()
+    holder.stdin.close()
+    holder.stdout.close()
+    assert not is_locked(path)
+    with Lock(path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_the_engine_imports_only_the_standard_library_lmdb_and_msgpack():
+    allowed = set(sys.stdlib_module_names) | {"lmdb", "msgpack"}
+    for file in Path(runner.engine.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level < 2, f"{file.name} reaches out of the engine"
+                names = set() if node.level else {str(node.module).split(".")[0]}
+            else:
+                continue
+            assert names <= allowed, f"{file.name} imports {names - allowed}"
