@@ -1,0 +1,277 @@
+"""Manifests: which URLs a shard consists of, one immutable text file per shard.
+
+``manifests/00017.jsonl`` begins with a head, padded with spaces to a fixed width; then come the rows::
+
+    {"shard": 17, "rows": 10000, "repeats": 3, "blank": 1}
+    {"url": "https://example.org/cat.jpg"}
+
+The number of a row, counted from 0 behind the head, is the index of its item. ``repeats`` and ``blank``
+count what the stretch of the list that went into this shard had besides, so that over all the heads
+lines = rows + repeats + blank.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from .errors import DiskFullError, JobError, ListError
+
+if TYPE_CHECKING:
+    from .repeats import SeenUrls
+
+_HEAD_WIDTH = 128  # bytes, the line end among them
+# Lines are checked for repeats in blocks: bounded by number and by characters, as lines may be long.
+_BLOCK_ROWS = 10_000
+_BLOCK_CHARS = 8 << 20
+_encode = json.JSONEncoder().encode
+
+
+class Row(NamedTuple):
+    """A line of a URL list: the URL and the columns carried along (JSON values, none named ``url``)."""
+
+    url: str
+    columns: dict[str, Any]
+
+
+class Head(NamedTuple):
+    """The first line of a manifest."""
+
+    shard: int
+    rows: int
+    repeats: int
+    blank: int
+
+
+class Summary(NamedTuple):
+    """What became of the lines of a list: each is an item, a repeat or blank."""
+
+    items: int
+    repeats: int
+    blank: int
+    shards: int
+
+    @property
+    def lines(self) -> int:
+        return self.items + self.repeats + self.blank
+
+
+def manifest_name(shard: int) -> str:
+    return f"{shard:05d}.jsonl"
+
+
+# -- reading --
+
+
+def read_head(path: Path) -> Head:
+    """Return the head. Raises JobError if the file is missing or damaged."""
+    with _readable(path) as file:
+        return _parse_head(file.readline(_HEAD_WIDTH))
+
+
+def read_rows(path: Path, indices: Sequence[int] | None = None) -> Iterator[Row]:
+    """Yield the rows in order; of ``indices`` (ascending) only these, the others are skipped unparsed.
+
+    Raises JobError if the file is missing or damaged, or has not the number of rows that its head tells.
+    """
+    with _readable(path) as file:
+        expected = _parse_head(file.readline(_HEAD_WIDTH)).rows
+        wanted = iter(range(expected) if indices is None else indices)
+        following = next(wanted, None)
+        count = 0
+        for index, line in enumerate(file):
+            count += 1
+            if index == following:
+                yield _parse_row(line)
+                following = next(wanted, None)
+        if count != expected:
+            raise ValueError(f"{count} rows where the head tells {expected}")
+        if following is not None:
+            raise IndexError(
+                f"row {following} of {path} was asked for; it has {count}, or the indices do not ascend"
+            )
+
+
+def _parse_head(line: bytes) -> Head:
+    if len(line) != _HEAD_WIDTH:
+        raise ValueError("the head is cut off")
+    head = Head(**json.loads(line))
+    if not all(isinstance(field, int) for field in head):
+        raise ValueError("the head holds something else than numbers")
+    return head
+
+
+def _parse_row(line: bytes) -> Row:
+    columns = json.loads(line)
+    return Row(columns.pop("url"), columns)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise JobError(
+            f"cannot read the manifest {path}: {error.strerror}; "
+            "check that the job folder is complete and that you may read it"
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise JobError(
+            f"the manifest {path} is damaged ({error}): restore it from a copy of the job"
+        ) from error
+
+
+# -- writing --
+
+
+def write_manifests(
+    rows: Iterable[Row | None],
+    folder: Path,
+    shard_size: int,
+    seen: "SeenUrls | None" = None,
+    first_shard: int = 0,
+) -> Summary:
+    """Write the rows to manifests of ``shard_size`` rows each, streaming; None stands for a blank line.
+
+    URLs in ``seen``, and repeats within ``rows``, are only counted. Each manifest appears by rename when it
+    is complete and on disk; the last one may be shorter. There is no shard without an item: rows that are
+    all in ``seen`` make none. If this raises, complete manifests may be left in ``folder``: write to a
+    folder of its own and move that to its place at the end.
+
+    Raises ListError if there are only blank lines or none at all, DiskFullError, JobError if the folder
+    cannot be written, and whatever ``rows`` raises.
+    """
+    if seen is None:
+        from .repeats import SeenUrls  # not above: numpy is no use to those who only read
+
+        seen = SeenUrls()
+    writer = _Writer(folder, shard_size, first_shard)
+    try:
+        for block in _blocks(rows):
+            repeats = seen.add([row.url for row in block if row])
+            with _writing_to(folder):
+                writer.write(block, repeats.tolist())
+        with _writing_to(folder):
+            writer.publish()
+            _sync_folder(folder)
+    finally:
+        writer.discard()
+    if not writer.total.items and not writer.total.repeats:
+        raise ListError("there is no URL in the list: give one with one URL a line")
+    return writer.total
+
+
+def _blocks(rows: Iterable[Row | None]) -> Iterator[list[Row | None]]:
+    block: list[Row | None] = []
+    room = _BLOCK_CHARS
+    for row in rows:
+        block.append(row)
+        if row:
+            room -= len(row.url)
+        if len(block) == _BLOCK_ROWS or room <= 0:
+            yield block
+            block, room = [], _BLOCK_CHARS
+    yield block
+
+
+class _Writer:
+    """Fills one manifest after the other; the open one has a temporary name."""
+
+    def __init__(self, folder: Path, shard_size: int, first_shard: int) -> None:
+        self.total = Summary(0, 0, 0, 0)
+        self._folder = folder
+        self._shard_size = shard_size
+        self._file: BinaryIO | None = None
+        # The head of the open manifest, or of the one to be opened next.
+        self._shard = first_shard
+        self._rows = self._repeats = self._blank = 0
+
+    def write(self, block: list[Row | None], repeats: list[bool]) -> None:
+        """Write or count each row; ``repeats`` says, for those that are not blank, which are repeats."""
+        is_repeat = iter(repeats)
+        for row in block:
+            if row is None:
+                self._blank += 1
+            elif next(is_repeat):
+                self._repeats += 1
+            else:
+                self._add(row)
+
+    def publish(self) -> None:
+        """Complete the open manifest, if there is one: everything on disk, then the rename."""
+        head = Head(self._shard, self._rows, self._repeats, self._blank)
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.write(_head_line(head))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._temporary.replace(self._folder / manifest_name(self._shard))
+            self._file = None
+            self._shard += 1
+        self.total = Summary(
+            items=self.total.items + head.rows,
+            repeats=self.total.repeats + head.repeats,
+            blank=self.total.blank + head.blank,
+            shards=self.total.shards + (self._shard - head.shard),
+        )
+        self._rows = self._repeats = self._blank = 0
+
+    def discard(self) -> None:
+        """Remove the open manifest, if there is one: something went wrong."""
+        if self._file is not None:
+            with suppress(OSError):  # what cannot be written any more
+                self._file.close()
+            self._temporary.unlink(missing_ok=True)
+
+    @property
+    def _temporary(self) -> Path:
+        return self._folder / f"{manifest_name(self._shard)}.tmp"
+
+    def _add(self, row: Row) -> None:
+        # A full manifest stays open until the next row, and so counts the repeats that come between.
+        if self._rows == self._shard_size:
+            self.publish()
+        if self._file is None:
+            self._file = self._temporary.open("wb")
+            self._file.write(b" " * _HEAD_WIDTH)
+        self._file.write(_row_line(row))
+        self._rows += 1
+
+
+def _head_line(head: Head) -> bytes:
+    return f"{json.dumps(head._asdict()):<{_HEAD_WIDTH - 1}}\n".encode()
+
+
+def _row_line(row: Row) -> bytes:
+    if row.columns:
+        return f"{_encode({'url': row.url, **row.columns})}\n".encode()
+    return f'{{"url": {_encode(row.url)}}}\n'.encode()  # the same, faster
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"no room left for the manifests in {folder}: "
+                "free some space, or choose another place, and start again"
+            ) from error
+        raise JobError(
+            f"cannot write manifests to {folder}: {error.strerror}; "
+            "check that you may write there, or choose another place"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

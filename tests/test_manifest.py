@@ -1,0 +1,208 @@
+import json
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.errors import DiskFullError, JobError, ListError
+from runner.manifest import Head, Row, manifest_name, read_head, read_rows, write_manifests
+from runner.repeats import SeenUrls
+
+
+def row(number: int) -> Row:
+    return Row(f"http://a/{number}", {})
+
+
+def manifests(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def urls(folder: Path) -> list[str]:
+    return [row.url for path in manifests(folder) for row in read_rows(path)]
+
+
+def test_rows_fill_shard_after_shard(tmp_path: Path) -> None:
+    summary = write_manifests(map(row, range(25)), tmp_path, 10)
+    assert summary == (25, 0, 0, 3)
+    assert summary.lines == 25
+    assert [path.name for path in manifests(tmp_path)] == ["00000.jsonl", "00001.jsonl", "00002.jsonl"]
+    assert [read_head(path) for path in manifests(tmp_path)] == [
+        Head(0, 10, 0, 0),
+        Head(1, 10, 0, 0),
+        Head(2, 5, 0, 0),
+    ]
+    assert urls(tmp_path) == [f"http://a/{number}" for number in range(25)]
+
+
+def test_a_manifest_is_lines_of_json(tmp_path: Path) -> None:
+    write_manifests([Row("http://a/ü", {}), Row("http://b", {"caption": "c"})], tmp_path, 10)
+    lines = (tmp_path / "00000.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"shard": 0, "rows": 2, "repeats": 0, "blank": 0},
+        {"url": "http://a/ü"},
+        {"url": "http://b", "caption": "c"},
+    ]
+
+
+@pytest.mark.parametrize("url", ["ü", '"\\', "a\nb\rc\x00\x1f\u2028", "\ud800", "x" * 100_000])
+def test_rows_come_back_as_they_were(tmp_path: Path, url: str) -> None:
+    rows = [Row(url, {}), Row(url + "'", {"caption": url, "number": 1.5, "tags": [None, {"a": True}]})]
+    write_manifests(rows, tmp_path, 10)
+    assert list(read_rows(tmp_path / "00000.jsonl")) == rows
+
+
+def test_every_line_is_accounted_for_in_its_stretch(tmp_path: Path) -> None:
+    lines = [None, row(1), row(1), None, row(2), row(1), None, row(3), row(3), row(3), None]
+    summary = write_manifests(lines, tmp_path, 2)
+    assert summary == (3, 4, 4, 2)
+    assert summary.lines == len(lines)
+    assert [read_head(path) for path in manifests(tmp_path)] == [Head(0, 2, 2, 3), Head(1, 1, 2, 1)]
+
+
+def test_what_comes_after_a_full_last_shard_makes_no_new_one(tmp_path: Path) -> None:
+    write_manifests([row(1), row(2), row(1), None], tmp_path, 2)
+    assert [read_head(path) for path in manifests(tmp_path)] == [Head(0, 2, 1, 1)]
+
+
+def test_repeats_are_found_across_shards_and_blocks(tmp_path: Path) -> None:
+    def lines() -> Iterator[Row]:
+        for number in range(30_000):
+            yield row(number % 12_000)
+
+    assert write_manifests(lines(), tmp_path, 1000) == (12_000, 18_000, 0, 12)
+    assert urls(tmp_path) == [f"http://a/{number}" for number in range(12_000)]
+
+
+def test_urls_seen_before_are_repeats(tmp_path: Path) -> None:
+    seen = SeenUrls()
+    seen.add(["http://a/1", "http://a/2"])
+    summary = write_manifests([row(1), row(2), row(3)], tmp_path, 10, seen, first_shard=17)
+    assert summary == (1, 2, 0, 1)
+    assert read_head(tmp_path / "00017.jsonl") == Head(17, 1, 2, 0)
+
+
+def test_nothing_but_urls_seen_before_makes_no_shard(tmp_path: Path) -> None:
+    seen = SeenUrls()
+    seen.add(["http://a/1"])
+    assert write_manifests([row(1), None], tmp_path, 10, seen) == (0, 1, 1, 0)
+    assert manifests(tmp_path) == []
+
+
+@pytest.mark.parametrize("lines", [[], [None, None]])
+def test_a_list_without_a_url_is_refused(tmp_path: Path, lines: list[Row | None]) -> None:
+    with pytest.raises(ListError, match="no URL"):
+        write_manifests(lines, tmp_path, 10)
+
+
+def test_memory_depends_on_neither_shard_size_nor_list(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        write_manifests((Row(f"{number}:" + "x" * 50_000, {}) for number in range(2000)), tmp_path, 10_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20  # of 100 MB
+
+
+# -- what goes wrong while writing --
+
+
+def test_an_error_of_the_list_leaves_no_half_manifest(tmp_path: Path) -> None:
+    def lines() -> Iterator[Row]:
+        yield from map(row, range(25_000))
+        raise ListError("cut off")
+
+    with pytest.raises(ListError, match="cut off"):
+        write_manifests(lines(), tmp_path, 8000)
+    assert [path.name for path in manifests(tmp_path)] == ["00000.jsonl", "00001.jsonl"]
+
+
+def test_an_os_error_of_the_list_is_not_taken_for_one_of_the_folder(tmp_path: Path) -> None:
+    def lines() -> Iterator[Row]:
+        yield row(1)
+        raise OSError("of the list")
+
+    with pytest.raises(OSError, match="of the list"):
+        write_manifests(lines(), tmp_path, 10)
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "00001.jsonl.tmp").symlink_to("/dev/full")
+    with pytest.raises(DiskFullError, match="free some space") as caught:
+        write_manifests(map(row, range(15)), tmp_path, 10)
+    assert str(tmp_path) in str(caught.value)
+    assert [path.name for path in manifests(tmp_path)] == ["00000.jsonl"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (tmp_path / "missing", file):
+        with pytest.raises(JobError, match="cannot write manifests to") as caught:
+            write_manifests([row(1)], folder, 10)
+        assert str(folder) in str(caught.value)
+
+
+# -- reading --
+
+
+def test_wanted_rows_alone(tmp_path: Path) -> None:
+    write_manifests(map(row, range(10)), tmp_path, 10)
+    path = tmp_path / manifest_name(0)
+    assert list(read_rows(path, [0, 3, 4, 9])) == [row(0), row(3), row(4), row(9)]
+    assert list(read_rows(path, range(10))) == list(read_rows(path))
+    assert list(read_rows(path, [])) == []
+
+
+@pytest.mark.parametrize("indices", [[10], [3, 2], [3, 3], [-1]])
+def test_indices_that_are_not_there_or_not_ascending(tmp_path: Path, indices: list[int]) -> None:
+    write_manifests(map(row, range(10)), tmp_path, 10)
+    with pytest.raises(IndexError):
+        list(read_rows(tmp_path / "00000.jsonl", indices))
+
+
+def damaged(path: Path, indices: list[int] | None = None) -> str:
+    with pytest.raises(JobError) as caught:
+        list(read_rows(path, indices))
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+    write_manifests(map(row, range(10)), tmp_path, 10)
+    path = tmp_path / "00000.jsonl"
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+
+    path.write_bytes(b"".join(lines[:-1]))
+    assert "9 rows where the head tells 10" in damaged(path)
+    assert "9 rows" in damaged(path, [0, 9])
+    path.write_bytes(b"".join([*lines, lines[-1]]))
+    assert "11 rows" in damaged(path)
+    path.write_bytes(whole[:-5])
+    damaged(path)
+    path.write_bytes(b"".join([lines[0], b'{"uri": 1}\n', *lines[2:]]))
+    damaged(path)
+    path.write_bytes(b"".join([lines[0], b"\xff\n", *lines[2:]]))
+    damaged(path)
+    path.write_bytes(b"".join([lines[0], b"[1]\n", *lines[2:]]))
+    damaged(path)
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"{}\n", b" " * 127 + b"\n", b'{"shard": 0}'.ljust(127) + b"\n", b"\x00" * 4096]
+)
+def test_a_damaged_head_is_named(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "00000.jsonl"
+    path.write_bytes(head)
+    damaged(path)
+    with pytest.raises(JobError, match=r"00000\.jsonl is damaged"):
+        read_head(path)
+
+
+def test_a_missing_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "00000.jsonl"
+    assert "No such file" in damaged(path)
+    with pytest.raises(JobError, match="No such file"):
+        read_head(path)
