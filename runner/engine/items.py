@@ -61,17 +61,25 @@ class Result:
 class Stage(Protocol[T]):
     """A named pass over items. Instances are pickled to the workers, so they hold settings, nothing open.
 
-    ``output``    folder of the LMDB files that take the payloads, one file per shard; None if there are none
+    ``name``        of the stage, under which the checkpoint keeps its marks
+    ``output``      folder of the LMDB files that take the payloads, one per shard; None if there are none
     ``slice_size``  None: a whole shard goes to one worker, and that worker writes the shard's output file.
-                  A number: up to so many items go to any free worker, and the parent writes the output
-                  files (for stages whose payloads are small).
-    ``patience``  seconds that a worker may go without a sign of life before it is killed and replaced
+                    A number: up to so many items go to any free worker, and the parent writes the output
+                    files (for stages whose payloads are small).
+    ``patience``    seconds that a worker may go without a sign of life before it is killed and replaced
     """
 
-    name: str
-    output: Path | None
-    slice_size: int | None
-    patience: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def output(self) -> Path | None: ...
+
+    @property
+    def slice_size(self) -> int | None: ...
+
+    @property
+    def patience(self) -> float: ...
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[T]]:
         """Load these items of a shard, in this order. Called in the process that runs the stage."""

@@ -136,7 +136,7 @@ class Worker:
 
 
 def main() -> None:
-    """Entry point of the process: ``python -m runner.engine.worker CONNECTION_FD BOARD_FD``."""
+    """Entry point of the process; its arguments are the descriptors of the connection and of the board."""
     # The parent decides when to stop; it started us with these signals blocked.
     handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in handled:
@@ -147,7 +147,3 @@ def main() -> None:
     board.beat()
     stage: Stage[Any] = pickle.loads(connection.recv_bytes())
     Worker(stage, Mailbox(connection), board).run()
-
-
-if __name__ == "__main__":
-    main()

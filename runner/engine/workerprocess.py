@@ -100,12 +100,12 @@ class WorkerProcess:
 
 
 def _start(connection: int, board: int) -> "subprocess.Popen[bytes]":
-    module = f"{__package__}.worker"
+    entry = f"from {__package__}.worker import main; main()"
     # A Ctrl-C reaches the whole process group: blocked until the worker has learned to ignore it.
     old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(connection), str(board)],
+            [sys.executable, "-P", "-c", entry, str(connection), str(board)],
             pass_fds=(connection, board),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,0 +1,168 @@
+"""What each command does and says: results go to stdout, everything else to stderr."""
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from ..engine.stop import Stop
+from ..fetch.options import FetchOptions
+from ..listing import ListedItem
+from ..pipeline import ExportReport, Job
+from ..status import Status
+from .progress import ProgressBar
+
+WATCH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Console:
+    """What a command needs of the terminal."""
+
+    progress: ProgressBar
+    stop: Stop
+
+
+Command = Callable[[Namespace, Console], int]
+
+
+def start(options: Namespace, console: Console) -> int:
+    names = [entry.name for entry in fields(FetchOptions)]
+    fetch = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    job = Job.create(
+        options.job, options.lists, workers=options.workers, shard_size=options.shard_size, **fetch
+    )
+    status = job.status()
+    _note(
+        f"{status.job}: {_count(status.items['total'], 'URL')} in {_count(status.shards['total'], 'shard')}."
+    )
+    return _download(job, options, console)
+
+
+def resume(options: Namespace, console: Console) -> int:
+    job = Job.open(options.job)
+    status = job.status()
+    if status.state == "complete":
+        print(_summary(status))
+        print(f"Nothing is left to download. Write the images to a folder: runner export {options.job} OUT")
+        return 0
+    return _download(job, options, console)
+
+
+def _download(job: Job, options: Namespace, console: Console) -> int:
+    job.download(workers=options.workers, progress=console.progress, stop=console.stop)
+    print(_summary(job.status()))
+    print(f"Write them to a folder: runner export {options.job} OUT")
+    return 0
+
+
+def hash_images(options: Namespace, console: Console) -> int:
+    job = Job.open(options.job)
+    job.hash(workers=options.workers, progress=console.progress, stop=console.stop)
+    counts = job.status().hash or {"hashed": 0, "undecodable": 0}
+    print(f"{counts['hashed']:,} hashed, {counts['undecodable']:,} undecodable.")
+    return 0
+
+
+def export(options: Namespace, console: Console) -> int:
+    job = Job.open(options.job)
+    names = ("min_side", "max_aspect", "max_area", "dedup", "near", "format", "quality", "limit")
+    report = job.export(
+        options.out,
+        workers=options.workers,
+        dry_run=options.dry_run,
+        reselect=options.reselect,
+        progress=console.progress,
+        stop=console.stop,
+        **{name: getattr(options, name) for name in names},
+    )
+    print(_export_summary(job.status(), report, options.out))
+    return 0
+
+
+def status(options: Namespace, console: Console) -> int:  # noqa: ARG001
+    job = Job.open(options.job)
+    while True:
+        now = job.status()
+        print(json.dumps(now.to_json()) if options.json else _summary(now), flush=True)
+        if not options.watch or now.state != "running":
+            return 0
+        time.sleep(WATCH_SECONDS)
+
+
+def ls(options: Namespace, console: Console) -> int:  # noqa: ARG001
+    job = Job.open(options.job)
+    show = _as_json if options.json else _as_url if options.urls else _as_line
+    for item in job.items(state=options.state, reason=options.reason):
+        sys.stdout.write(show(item) + "\n")
+    return 0
+
+
+def _as_json(item: ListedItem) -> str:
+    return json.dumps(item.to_json())
+
+
+def _as_url(item: ListedItem) -> str:
+    return item.url.encode(errors="backslashreplace").decode()
+
+
+def _as_line(item: ListedItem) -> str:
+    outcome = item.reason or item.state
+    return f"{item.shard:05d} {item.index:5d}  {outcome:16s}  {_as_url(item)}"
+
+
+def _summary(status: Status) -> str:
+    items = status.items
+    lines = [
+        f"{status.job} ({status.state}): {_count(items['total'], 'URL')}, {items['stored']:,} stored "
+        f"({_size(status.bytes)}), {items['failed']:,} failed, {items['pending']:,} pending; "
+        f"{_count(status.repeats, 'repeat')}."
+    ]
+    if status.reasons:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in status.reasons.items())
+        lines.append(f"Failed: {reasons}.")
+    if status.hash:
+        lines.append(", ".join(f"{name} {count:,}" for name, count in status.hash.items()) + ".")
+    if status.dedup:
+        lines.append(f"Dedup: {status.dedup['unique']:,} unique, {status.dedup['duplicates']:,} duplicates.")
+    return "\n".join(lines)
+
+
+def _export_summary(status: Status, report: ExportReport, out: str) -> str:
+    chosen = report.reduction
+    undecodable = status.hash["undecodable"] if status.hash else 0
+    left_out = [f"{chosen.duplicates:,} duplicates", f"{undecodable:,} undecodable"]
+    left_out += [f"{count:,} by {name.replace('_', '-')}" for name, count in chosen.filtered.items() if count]
+    lines = [
+        f"Of {status.items['stored']:,} images {chosen.unique:,} are kept; left out: {', '.join(left_out)}."
+    ]
+    if report.exported is None:
+        lines.append("Nothing was written (dry run).")
+    else:
+        done = report.exported
+        lines.append(f"{out}: {_count(done.images, 'JPEG')} ({_size(done.bytes)}) and metadata.jsonl.")
+        if done.removed:
+            lines.append(f"{_count(done.removed, 'image')} kept no longer, removed.")
+        for reason, count in sorted(done.failures.items()):
+            lines.append(f"{_count(count, 'image')} could not be written as JPEG ({reason}).")
+    if status.items["pending"]:
+        lines.append(f"The download is not complete: {_count(status.items['pending'], 'URL')} pending.")
+    return "\n".join(lines)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

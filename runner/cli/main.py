@@ -1,0 +1,61 @@
+"""The frame around every command: errors become one sentence, signals a request to stop."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..engine.stop import Stop
+from ..errors import RunnerError, StageError, StoppedError
+from .commands import Console
+from .options import build_parser
+from .progress import ProgressBar
+from .signals import Interruption
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = build_parser().parse_args(arguments)
+    console = Console(ProgressBar(quiet=getattr(options, "no_progress", False)), Stop())
+    interruption = Interruption(console.stop, console.progress)
+    try:
+        with interruption.handled():
+            code: int = options.run(options, console)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        # Whoever read our output has enough; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (StoppedError, KeyboardInterrupt):
+        _say(_how_to_go_on(options))
+        return interruption.exit_code
+    except StageError as error:
+        _say(f"{error} {_keep(error, Path(options.job))}")
+        return error.exit_code
+    except RunnerError as error:
+        _say(str(error))
+        return error.exit_code
+
+
+def _say(text: str) -> None:
+    print(f"runner: {text}", file=sys.stderr)
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    if options.command in ("start", "resume"):
+        return f"Stopped. What is finished is kept. Go on with: runner resume {options.job}"
+    return "Stopped. What is finished is kept; the same command goes on."
+
+
+def _keep(error: StageError, job: Path) -> str:
+    """Write the traceback of a program error where it can be found again."""
+    log = job / "errors.log"
+    try:
+        with log.open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {error}\n{error.details}\n")
+    except OSError:
+        return f"What is finished is kept.\n{error.details}"
+    return f"What is finished is kept; the traceback is in {log}. Please report it."

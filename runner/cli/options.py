@@ -1,0 +1,224 @@
+"""The command line's grammar: commands, options, and their defaults from the environment."""
+
+import argparse
+import os
+import re
+from argparse import ArgumentParser
+from dataclasses import MISSING, fields
+from typing import Any
+
+from .. import __version__
+from ..fetch.options import TRANSPORTS, FetchOptions
+from ..job import JobConfig
+from ..listing import STATES
+from . import commands
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+def build_parser() -> ArgumentParser:
+    """The whole grammar. Every option can also be given as RUNNER_<NAME> in the environment."""
+    parser = ArgumentParser(
+        prog="runner",
+        description="From a list of image URLs to a folder of clean, distinct JPEGs.",
+        epilog="Every option can also be given in the environment as RUNNER_<NAME>, e.g. RUNNER_WORKERS=4.",
+    )
+    parser.add_argument("--version", action="version", version=f"runner {__version__}")
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_start, _add_resume, _add_export, _add_status, _add_ls, _add_hash):
+        command = add(actions)
+        _take_defaults_from_environment(command)
+    return parser
+
+
+def _command(actions: Any, name: str, run: commands.Command, text: str, example: str) -> ArgumentParser:
+    parser: ArgumentParser = actions.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
+    )
+    parser.set_defaults(run=run, command=name)
+    parser.add_argument("job", metavar="JOB", help="the job folder")
+    return parser
+
+
+def _add_start(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "start",
+        commands.start,
+        "create a job from URL lists and download it",
+        "runner start cats urls.txt",
+    )
+    parser.add_argument(
+        "lists", metavar="LIST", nargs="+", help="a file, a folder of files, a glob, or - for standard input"
+    )
+    defaults = _defaults(JobConfig, FetchOptions)
+    _add_workers(parser, defaults["workers"])
+    add = parser.add_argument
+    add(
+        "--shard-size",
+        type=int,
+        metavar="N",
+        default=defaults["shard_size"],
+        help="URLs per shard (%(default)s)",
+    )
+    add("--connections", type=int, metavar="N", help="connections per worker (%(default)s)")
+    add("--timeout", type=float, metavar="SECONDS", help="in total, per attempt (%(default)s)")
+    add("--connect-timeout", type=float, metavar="SECONDS", help="for the connection alone (%(default)s)")
+    add(
+        "--retries",
+        type=int,
+        metavar="N",
+        help="attempts after a failure that may pass (%(default)s)",
+    )
+    add("--max-wait", type=float, metavar="SECONDS", help="longest Retry-After to wait for (%(default)s)")
+    add("--max-bytes", type=_size, metavar="SIZE", help="largest image, e.g. 50MB (%(default)s bytes)")
+    add("--per-host", type=int, metavar="N", help="most connections to one host; 0 adapts (%(default)s)")
+    add("--transport", choices=TRANSPORTS, help="what fetches (%(default)s)")
+    add("--user-agent", metavar="TEXT", help="how to introduce ourselves (%(default)s)")
+    add(
+        "--header",
+        dest="headers",
+        action="append",
+        metavar="K:V",
+        help="a further request header; repeatable",
+    )
+    add("--proxy", metavar="URL", help="for all requests")
+    add("--insecure", action="store_true", help="accept any TLS certificate")
+    add("--ca-bundle", metavar="FILE", help="authorities to trust, PEM")
+    add("--allow-private", action="store_true", help="fetch from private and local addresses too")
+    add("--ignore-robots-tag", action="store_true", help="store images whose X-Robots-Tag asks not to")
+    parser.set_defaults(**{name: value for name, value in defaults.items() if name != "headers"})
+    return parser
+
+
+def _add_resume(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "resume",
+        commands.resume,
+        "go on with a job that was interrupted, as it was configured",
+        "runner resume cats",
+    )
+    _add_workers(parser, None, "as it was started")
+    return parser
+
+
+def _add_export(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "export",
+        commands.export,
+        "hash, drop duplicates, filter, and write a folder of JPEGs",
+        "runner export cats cats-jpegs --min-side 256",
+    )
+    parser.add_argument(
+        "out", metavar="OUT", help="the folder to write; repeat the command to bring it up to date"
+    )
+    _add_workers(parser, 8)
+    add = parser.add_argument
+    add("--min-side", type=int, default=100, metavar="PIXELS", help="of the shorter side (%(default)s)")
+    add("--max-aspect", type=float, metavar="RATIO", help="longer by shorter side (no limit)")
+    add("--max-area", type=int, metavar="PIXELS", help="width times height (no limit)")
+    add(
+        "--dedup",
+        choices=("near", "phash", "bytes", "none"),
+        default="near",
+        help="what counts as a duplicate (%(default)s)",
+    )
+    add(
+        "--near",
+        type=int,
+        default=4,
+        metavar="BITS",
+        help="Hamming radius of near; 0 is as phash (%(default)s)",
+    )
+    add("--reselect", action="store_true", help="choose anew, even among what was exported before")
+    add("--format", choices=("folder",), default="folder", help="(%(default)s)")
+    add("--quality", type=int, default=90, metavar="N", help="of JPEGs that have to be made (%(default)s)")
+    add("--limit", type=int, metavar="N", help="export the first N images only")
+    add("--dry-run", action="store_true", help="say what would be exported, write nothing")
+    return parser
+
+
+def _add_hash(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions, "hash", commands.hash_images, "decode and hash the stored images", "runner hash cats"
+    )
+    _add_workers(parser, 8)
+    return parser
+
+
+def _add_status(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "status",
+        commands.status,
+        "say where a job stands",
+        "runner status cats",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--watch", action="store_true", help="again and again, as long as the job runs")
+    return parser
+
+
+def _add_ls(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "ls",
+        commands.ls,
+        "list what became of each URL",
+        "runner ls cats --state failed --urls > again.txt",
+    )
+    parser.add_argument("--state", choices=STATES, help="only these")
+    parser.add_argument("--reason", metavar="R", help="only those that failed for this reason, e.g. http_404")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object per line")
+    form.add_argument("--urls", action="store_true", help="the bare URLs")
+    return parser
+
+
+def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(default)s") -> None:
+    parser.add_argument(
+        "--workers", type=int, default=default, metavar="N", help=f"processes; 0 works in this one ({text})"
+    )
+    parser.add_argument("--no-progress", action="store_true", help="say nothing while working")
+
+
+def _defaults(*kinds: type) -> dict[str, Any]:
+    return {
+        entry.name: entry.default for kind in kinds for entry in fields(kind) if entry.default is not MISSING
+    }
+
+
+def _size(text: str) -> int:
+    """Bytes: 50MB, 1.5GiB, 4096."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r} (50MB, 1GiB or a number of bytes)")
+    number, unit, binary = match.groups()
+    base = 1024 if binary else 1000
+    return int(float(number) * base ** " kmg".index(unit.lower() or " "))
+
+
+def _take_defaults_from_environment(parser: ArgumentParser) -> None:
+    for action in parser._actions:
+        name = "RUNNER_" + (action.option_strings or [""])[-1].lstrip("-").replace("-", "_").upper()
+        if not action.option_strings or name not in os.environ:
+            continue
+        try:
+            parser.set_defaults(**{action.dest: _from_environment(action, os.environ[name])})
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            parser.error(f"{name} in the environment: {error}")
+
+
+def _from_environment(action: argparse.Action, text: str) -> Any:
+    if action.nargs == 0:
+        if text.lower() not in _TRUE | _FALSE:
+            raise ValueError(f"{text!r} is neither yes nor no")
+        return text.lower() in _TRUE
+    value = action.type(text) if callable(action.type) else text
+    if action.choices is not None and value not in action.choices:
+        raise ValueError(f"{text!r} is not one of {', '.join(map(str, action.choices))}")
+    return [value] if isinstance(action, argparse._AppendAction) else value

@@ -1,0 +1,98 @@
+"""Bringing an export up to date: before the run, what has to be written again; after it, what has to go.
+
+The order is what makes a kill harmless. New images come first, then ``metadata.jsonl`` lists them, and only
+then the images go that are kept no longer: the list never names a file that is not there. Killed between
+any two steps, the next export does the rest.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ..engine.checkpoint import Checkpoint
+from ..engine.items import DONE, Key, Mark
+from ..manifest import manifest_name, read_rows
+from .folder import METADATA, ImageFolder, claim
+from .kept import Kept
+from .metadata import Line, describe, write_metadata
+from .stage import ExportStage
+
+
+class Exported(NamedTuple):
+    """What an export holds now: ``images`` files of so many ``bytes``.
+
+    ``removed``: images deleted just now, kept no longer. ``failures``: reason -> images of which no JPEG
+    could be made.
+    """
+
+    images: int
+    bytes: int
+    removed: int
+    failures: dict[str, int]
+
+
+def prepare(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, job: Path) -> None:
+    """Make OUT this job's and forget the marks of kept images whose file is not what it should be.
+
+    That is: missing, of another size than the mark says, or made by another recipe than is wanted now.
+    What a worker died of before is tried again too. Raises what ``claim`` raises.
+    """
+    claim(stage.out, job.resolve(), checkpoint, stage.name)
+    folder = ImageFolder(stage.out)
+    for shard, members in kept:
+        marks = _marks(checkpoint, stage, shard, members)
+        if marks:
+            sizes = folder.sizes(shard)
+            found = stage.fingerprints(shard, list(marks))
+            stale = [
+                Key(shard, index)
+                for index, mark in marks.items()
+                if mark.detail != (stage.recipe(found[index]),)
+                or (mark.outcome == DONE and mark.size != sizes.get(index))
+            ]
+            checkpoint.forget(stage.name, stale)
+
+
+def finish(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Path) -> Exported:
+    """After a complete run: list the images in ``metadata.jsonl``, then delete those kept no longer."""
+    write_metadata(stage.out / METADATA, _lines(stage, kept, checkpoint, manifests))
+    removed = _remove_unwanted(stage, kept, checkpoint)
+    counts: Counter[str] = Counter()
+    size = 0
+    for tally in checkpoint.tally(stage.name).values():
+        for outcome, (count, outcome_bytes) in tally.items():
+            counts[outcome] += count
+            size += outcome_bytes
+    return Exported(counts.pop(DONE, 0), size, removed, dict(counts))
+
+
+def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Path) -> Iterator[Line]:
+    for shard, members in kept:
+        indices = _written(_marks(checkpoint, stage, shard, members))
+        if indices:
+            rows = read_rows(manifests / manifest_name(shard), indices)
+            found = stage.fingerprints(shard, indices)
+            for index, row in zip(indices, rows, strict=True):
+                yield describe(Key(shard, index), row, found[index], members[index])
+
+
+def _remove_unwanted(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> int:
+    folder = ImageFolder(stage.out)
+    removed = 0
+    for shard, members in kept:
+        marks = dict(checkpoint.marks(stage.name, shard))
+        wanted = {index for index in _written(marks) if index in members}
+        removed += folder.prune(shard, wanted)
+        checkpoint.forget(stage.name, [Key(shard, index) for index in marks if index not in members])
+    return removed
+
+
+def _marks(
+    checkpoint: Checkpoint, stage: ExportStage, shard: int, members: dict[int, int]
+) -> dict[int, Mark]:
+    return {index: mark for index, mark in checkpoint.marks(stage.name, shard) if index in members}
+
+
+def _written(marks: dict[int, Mark]) -> list[int]:
+    return [index for index, mark in marks.items() if mark.outcome == DONE]

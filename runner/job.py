@@ -1,0 +1,207 @@
+"""The job folder: its configuration, its lock, and the path of everything in it.
+
+JOB/
+  job.json               frozen configuration and format version; written last, by rename
+  lock                   held by the one running parent; names it
+  manifests/00017.jsonl  immutable; the URLs of one shard
+  checkpoint.lmdb        every mark of every stage
+  batches/00017.lmdb     the images of one shard, as served
+  hashes/00017.lmdb      what the hash pass found for each of them
+  dedup.lmdb             the key-value dedup table
+  errors.log             tracebacks of program errors, if there were any
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from .engine.checkpoint import Checkpoint
+from .engine.lock import Lock, is_locked
+from .engine.store import LMDB_ENGINE
+from .errors import JobError, UsageError
+from .fetch.options import FetchOptions
+from .manifest import Head, read_head, write_manifests
+from .sources import rows
+
+FORMAT = 1
+"""Version of the job folder. A reader refuses a newer one."""
+
+_CONFIG = "job.json"
+_LOCK = "lock"
+_MANIFESTS = "manifests"
+_PARTIAL = ".partial"
+# What a start that was killed before its job.json may have left.
+_UNFINISHED = {_LOCK, _MANIFESTS, _MANIFESTS + _PARTIAL, _CONFIG + _PARTIAL}
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """What `start` was told, frozen in job.json."""
+
+    workers: int = 8
+    shard_size: int = 10_000
+    fetch: FetchOptions = field(default_factory=FetchOptions)
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise UsageError("--workers must not be negative (0 works in one process).")
+        if self.shard_size < 1:
+            raise UsageError("--shard-size must be at least 1.")
+
+    @classmethod
+    def from_options(cls, **options: Any) -> Self:
+        """The configuration from a flat set of options, named as on the command line."""
+        own = {name: options.pop(name) for name in ("workers", "shard_size") if name in options}
+        unknown = options.keys() - {entry.name for entry in fields(FetchOptions)}
+        if unknown:
+            raise UsageError(f"There is no option called {', '.join(sorted(unknown))}.")
+        return cls(**own, fetch=FetchOptions(**options))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, "lmdb": LMDB_ENGINE, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]))
+
+
+class JobFolder:
+    """Paths and configuration of one job."""
+
+    def __init__(self, path: Path, config: JobConfig) -> None:
+        self.path = path
+        self.config = config
+        self.manifests = path / _MANIFESTS
+        self.batches = path / "batches"
+        self.hashes = path / "hashes"
+        self.dedup = path / "dedup.lmdb"
+        self.error_log = path / "errors.log"
+        self._checkpoint = path / "checkpoint.lmdb"
+
+    @classmethod
+    def create(cls, path: Path, lists: Sequence[str], config: JobConfig) -> Self:
+        """Shard the lists into a new job folder.
+
+        Raises JobError if the folder is taken, ListError if a list cannot be read; nothing is left then.
+        """
+        _check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JobError(f"Cannot create {path}: {error.strerror}. Choose another folder.") from error
+        with Lock(path / _LOCK):
+            _check_free(path)
+            try:
+                _shard(path, lists, config)
+            except BaseException:
+                _clear_unfinished(path)
+                (path / _LOCK).unlink()
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+                raise
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing job. Raises JobError with the remedy if it is none."""
+        try:
+            data = json.loads((path / _CONFIG).read_text())
+            version = data["format"]
+        except (FileNotFoundError, NotADirectoryError):
+            raise JobError(_why_no_job(path)) from None
+        except OSError as error:
+            raise JobError(f"Cannot read {path / _CONFIG}: {error.strerror}.") from error
+        except (ValueError, KeyError, TypeError):
+            raise JobError(f"{path / _CONFIG} is damaged: restore it from a copy.") from None
+        if version != FORMAT:
+            raise JobError(
+                f"{path} has job format {version}, and this runner reads format {FORMAT}: upgrade runner."
+            )
+        try:
+            return cls(path, JobConfig.from_json(data))
+        except (KeyError, TypeError, UsageError) as error:
+            raise JobError(f"{path / _CONFIG} is damaged ({error}): restore it from a copy.") from None
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / _LOCK
+
+    def lock(self) -> Lock:
+        """Be the one running parent. Raises BusyError."""
+        return Lock(self.lock_path)
+
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, to be written by the process that has the lock."""
+        return Checkpoint(self._checkpoint)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Checkpoint | None]:
+        """The checkpoint, to be read at any time; None if nothing was ever marked."""
+        if not self._checkpoint.exists():
+            yield None
+            return
+        with Checkpoint(self._checkpoint, readonly=True) as checkpoint:
+            yield checkpoint
+
+    def heads(self) -> list[Head]:
+        """The heads of all manifests, in order of shards."""
+        return [read_head(path) for path in sorted(self.manifests.glob("*.jsonl"))]
+
+
+def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> None:
+    """Write the manifests, then job.json: a folder without job.json is no job yet."""
+    _clear_unfinished(path)
+    partial = path / (_MANIFESTS + _PARTIAL)
+    partial.mkdir()
+    write_manifests(rows(lists), partial, config.shard_size)
+    partial.rename(path / _MANIFESTS)
+    draft = path / (_CONFIG + _PARTIAL)
+    with draft.open("w") as file:
+        json.dump(config.to_json(), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path / _CONFIG)
+    _sync_folder(path)
+
+
+def _check_free(path: Path) -> None:
+    if (path / _CONFIG).exists():
+        raise JobError(f"{path} is a job already. Go on with it: runner resume {path}")
+    if path.exists() and not path.is_dir():
+        raise JobError(f"{path} is a file: choose another folder for the job.")
+    if path.is_dir() and not {entry.name for entry in path.iterdir()} <= _UNFINISHED:
+        raise JobError(f"{path} is not empty and not a job: choose another folder.")
+
+
+def _why_no_job(path: Path) -> str:
+    if not path.exists():
+        return f"{path} does not exist. Start a job: runner start {path} LIST"
+    if is_locked(path / _LOCK):
+        return f"{path} is just being made from its list: try again in a moment."
+    if (path / _LOCK).exists():
+        return f"{path} was interrupted while its list was read. Start it again: runner start {path} LIST"
+    return f"{path} is not a job: it has no {_CONFIG}."
+
+
+def _clear_unfinished(path: Path) -> None:
+    for name in (_MANIFESTS, _MANIFESTS + _PARTIAL):
+        shutil.rmtree(path / name, ignore_errors=True)
+    (path / (_CONFIG + _PARTIAL)).unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,112 @@
+"""What became of each URL: the lines of `runner ls`, the items of the library."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .download import FetchDetail
+from .engine.checkpoint import Checkpoint
+from .engine.items import DONE, Mark
+from .engine.shardfile import read_payloads, shard_file
+from .job import JobFolder
+from .manifest import manifest_name, read_rows
+
+STATES = ("stored", "failed", "pending")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One URL of a job and what is known of it.
+
+    ``found`` holds what the hash pass and the dedup added: sha256, width, height, format, phash, decode,
+    duplicate_of; it is empty before the hash pass. ``columns`` are those of the list.
+    """
+
+    shard: int
+    index: int
+    url: str
+    columns: dict[str, Any]
+    mark: Mark | None
+    found: dict[str, Any]
+
+    @property
+    def state(self) -> str:
+        if self.mark is None:
+            return "pending"
+        return "stored" if self.mark.outcome == DONE else "failed"
+
+    @property
+    def reason(self) -> str | None:
+        return self.mark.outcome if self.mark is not None and self.mark.outcome != DONE else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `runner ls --json` prints."""
+        known = self.mark.detail if self.mark and self.mark.detail else (None, 0, None, None)
+        detail = FetchDetail(*known)
+        stored = self.state == "stored"
+        return {
+            "url": self.url,
+            "shard": self.shard,
+            "index": self.index,
+            "state": self.state,
+            "reason": self.reason,
+            "http_status": detail.http_status,
+            "attempts": detail.attempts,
+            "bytes": self.mark.size if self.mark and stored else 0,
+            "content_type": detail.content_type,
+            "final_url": detail.final_url or (self.url if stored else None),
+            **self.found,
+        }
+
+
+def list_items(
+    folder: JobFolder, *, state: str | None = None, reason: str | None = None, details: bool = True
+) -> Iterator[ListedItem]:
+    """Every item in order, or those of a state or a reason; ``details`` adds what the hash pass found."""
+    with folder.reader() as checkpoint:
+        for head in folder.heads():
+            for item in _list_shard(folder, checkpoint, head.shard, details):
+                if (state is None or item.state == state) and (reason is None or item.reason == reason):
+                    yield item
+
+
+def _list_shard(
+    folder: JobFolder, checkpoint: Checkpoint | None, shard: int, details: bool
+) -> Iterator[ListedItem]:
+    marks = dict(checkpoint.marks("download", shard)) if checkpoint else {}
+    found = _findings(folder, checkpoint, shard) if checkpoint and details else {}
+    for index, row in enumerate(read_rows(folder.manifests / manifest_name(shard))):
+        yield ListedItem(shard, index, row.url, row.columns, marks.get(index), found.get(index, {}))
+
+
+def _findings(folder: JobFolder, checkpoint: Checkpoint, shard: int) -> dict[int, dict[str, Any]]:
+    """What the hash pass and the dedup say of a shard's images, by index."""
+    hashed = dict(checkpoint.marks("hash", shard))
+    if not hashed:
+        return {}
+    from .hashing import Fingerprint  # brings numpy and scipy: not for every ls
+
+    found = {index: _finding(mark, None) for index, mark in hashed.items()}
+    path = shard_file(folder.hashes, shard)
+    for index, record in read_payloads(path, sorted(hashed)) if path.exists() else ():
+        found[index] = _finding(hashed[index], Fingerprint.unpack(record))
+    if folder.dedup.exists():
+        from .dedup import DedupTable
+
+        with DedupTable(folder.dedup) as table:
+            for index, key in table.duplicates(shard).items():
+                if index in found:
+                    found[index]["duplicate_of"] = list(key)
+    return found
+
+
+def _finding(mark: Mark, fingerprint: "Any") -> dict[str, Any]:
+    return {
+        "sha256": fingerprint.sha256.hex() if fingerprint else None,
+        "width": fingerprint.width if fingerprint else None,
+        "height": fingerprint.height if fingerprint else None,
+        "format": fingerprint.format if fingerprint else None,
+        "phash": fingerprint.phash.hex() if fingerprint else None,
+        "decode": "ok" if mark.outcome == DONE else mark.outcome,
+        "duplicate_of": None,
+    }

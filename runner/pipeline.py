@@ -1,0 +1,237 @@
+"""The main flow: lists -> manifests -> batches -> hashes -> dedup table -> a folder of JPEGs.
+
+Each step goes on where it was left, whatever ended it, and touches nothing that is finished.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+from .download import DownloadStage
+from .engine.checkpoint import Checkpoint
+from .engine.items import DONE, Key, Stage
+from .engine.ledger import Watch
+from .engine.plan import Work
+from .engine.run import ignore, run
+from .engine.shardfile import read_payloads, shard_file
+from .engine.stop import Stop
+from .errors import StoreError, UsageError
+from .job import JobConfig, JobFolder
+from .listing import ListedItem, list_items
+from .manifest import Head
+from .status import Status, read_status
+
+if TYPE_CHECKING:
+    from .dedup import Reduction, Selection
+    from .export import Exported, ExportOptions
+
+
+class Progress(Protocol):
+    """Hears how a stage gets on."""
+
+    def begin(self, stage: str, total: int, finished: int) -> Watch:
+        """A stage begins; of ``total`` items so many are finished already."""
+        ...
+
+    def end(self) -> None:
+        """The stage has ended, as it should or not."""
+        ...
+
+
+class Silence:
+    """Progress that nobody follows."""
+
+    def begin(self, stage: str, total: int, finished: int) -> Watch:  # noqa: ARG002
+        return ignore
+
+    def end(self) -> None: ...
+
+
+class ExportReport(NamedTuple):
+    """What was chosen, and what OUT holds now (None after a dry run)."""
+
+    reduction: "Reduction"
+    exported: "Exported | None"
+
+
+class Job:
+    """A job folder and what can be done with it. Nothing here prints, exits or handles signals.
+
+    Every method that works takes the job's lock while it does, and raises a ``RunnerError`` that says what
+    to do: BusyError if the job is in use, StoppedError after ``stop`` was asked, DiskFullError and so on.
+    """
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, path: str | Path, lists: Sequence[str], **options: Any) -> Self:
+        """Shard URL lists into a new job. ``options`` are those of `runner start`, with their names."""
+        return cls(JobFolder.create(Path(path), lists, JobConfig.from_options(**options)))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open an existing job."""
+        return cls(JobFolder.open(Path(path)))
+
+    def download(
+        self, *, workers: int | None = None, progress: Progress | None = None, stop: Stop | None = None
+    ) -> None:
+        """Fetch every URL that has no mark yet."""
+        heads = self.folder.heads()
+        with self._session(workers, progress, stop) as session:
+            unfinished = session.unfinished_shards("download", heads)
+            stage = self._download_stage(session.workers, len(unfinished))
+            work = ((head.shard, range(head.rows)) for head in unfinished)
+            session.run(stage, work, sum(head.rows for head in heads))
+
+    def hash(
+        self, *, workers: int | None = None, progress: Progress | None = None, stop: Stop | None = None
+    ) -> None:
+        """Decode and hash every stored image that is not hashed yet."""
+        with self._session(workers, progress, stop) as session:
+            self._hash(session)
+
+    def export(
+        self,
+        out: str | Path,
+        *,
+        workers: int | None = None,
+        dry_run: bool = False,
+        reselect: bool = False,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+        **options: Any,
+    ) -> ExportReport:
+        """Hash what is not hashed, drop duplicates, filter, and make OUT hold exactly what is left.
+
+        ``options`` are those of `runner export`, with their names.
+        """
+        from . import dedup, export
+
+        selection, settings = _export_options(options)
+        folder = self.folder
+        with self._session(workers, progress, stop) as session:
+            self._hash(session)
+            shards = [head.shard for head in folder.heads()]
+            choose = dedup.preview if dry_run else dedup.reduce
+            reduction = choose(folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards)
+            if dry_run:
+                return ExportReport(reduction, None)
+            stage = export.ExportStage(folder.batches, folder.hashes, Path(out), settings.quality)
+            with dedup.DedupTable(folder.dedup) as table:
+                kept = export.Kept(table, shards, settings.limit)
+                export.prepare(stage, kept, session.checkpoint, folder.path)
+                session.run(stage, kept.work(), min(reduction.unique, settings.limit or reduction.unique))
+                exported = export.finish(stage, kept, session.checkpoint, folder.manifests)
+        return ExportReport(reduction, exported)
+
+    def status(self) -> Status:
+        """Where the job stands. Needs no lock."""
+        return read_status(self.folder)
+
+    def items(self, *, state: str | None = None, reason: str | None = None) -> Iterator[ListedItem]:
+        """Every URL and what became of it, in order. Needs no lock."""
+        return list_items(self.folder, state=state, reason=reason)
+
+    @contextmanager
+    def _session(
+        self, workers: int | None, progress: Progress | None, stop: Stop | None
+    ) -> "Iterator[_Session]":
+        with self.folder.lock(), self.folder.checkpoint() as checkpoint:
+            size = self.folder.config.workers if workers is None else workers
+            yield _Session(checkpoint, size, progress or Silence(), stop or Stop())
+
+    def _download_stage(self, workers: int, shards: int) -> DownloadStage:
+        """With fewer shards than workers, those that work get the connections of those that cannot."""
+        fetch = self.folder.config.fetch
+        lent = fetch.connections * max(workers, 1) // max(min(workers, shards), 1)
+        fetch = replace(fetch, connections=max(lent, fetch.connections))
+        return DownloadStage(self.folder.manifests, self.folder.batches, fetch)
+
+    def _hash(self, session: "_Session") -> None:
+        from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without
+
+        folder = self.folder
+        _keep_one_recipe(folder, session.checkpoint, RECIPE)
+        stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
+        session.run(stage, session.stored(folder.heads()), session.count("download", DONE))
+
+
+class _Session:
+    """The job while this process has it."""
+
+    def __init__(self, checkpoint: Checkpoint, workers: int, progress: Progress, stop: Stop) -> None:
+        self.checkpoint = checkpoint
+        self.workers = workers
+        self._progress = progress
+        self._stop = stop
+
+    def run(self, stage: Stage[Any], work: Work, total: int) -> None:
+        watch = self._progress.begin(stage.name.partition(":")[0], total, self.count(stage.name))
+        try:
+            run(stage, work, self.checkpoint, workers=self.workers, watch=watch, stop=self._stop)
+        finally:
+            self._progress.end()
+
+    def count(self, stage: str, outcome: str | None = None) -> int:
+        """Items marked in a stage, or those of one outcome."""
+        tallies = self.checkpoint.tally(stage).values()
+        return sum(n for tally in tallies for name, (n, _) in tally.items() if outcome in (None, name))
+
+    def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
+        tallies = self.checkpoint.tally(stage)
+        return [head for head in heads if head.rows > sum(n for n, _ in tallies.get(head.shard, {}).values())]
+
+    def stored(self, heads: Sequence[Head]) -> Iterator[tuple[int, list[int]]]:
+        """The downloaded images, shard by shard."""
+        for head in heads:
+            marks = self.checkpoint.marks("download", head.shard)
+            yield head.shard, [index for index, mark in marks if mark.outcome == DONE]
+
+
+def _export_options(options: dict[str, Any]) -> "tuple[Selection, ExportOptions]":
+    """Sort a flat set of options into what is chosen and how it is written."""
+    from .dedup import Filters, Selection
+    from .export import ExportOptions
+
+    def take(kind: type) -> dict[str, Any]:
+        return {entry.name: options.pop(entry.name) for entry in fields(kind) if entry.name in options}
+
+    filters = Filters(**take(Filters))
+    selection = Selection(**take(Selection), filters=filters)
+    settings = ExportOptions(**take(ExportOptions))
+    if options:
+        raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
+    return selection, settings
+
+
+def _keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: str) -> None:
+    """Hashes of another recipe or other library versions do not compare: make them all again."""
+    if checkpoint.note("recipe") != recipe.encode():
+        # The files first: a crash in between leaves marks without hashes, and comes here again.
+        shutil.rmtree(folder.hashes, ignore_errors=True)
+        for shard in list(checkpoint.tally("hash")):
+            checkpoint.forget("hash", [Key(shard, index) for index in checkpoint.finished("hash", shard)])
+        checkpoint.set_note("recipe", recipe.encode())
+
+
+def images(job: Job) -> Iterator[tuple[ListedItem, bytes]]:
+    """Every stored image of a job, in order, as (item, bytes as served)."""
+    folder = job.folder
+    batch: Iterator[tuple[int, bytes]] = iter(())
+    shard = -1
+    for item in list_items(folder, state="stored", details=False):
+        if item.shard != shard:
+            shard, batch = item.shard, read_payloads(shard_file(folder.batches, item.shard))
+        yield item, _payload_of(item, batch)
+
+
+def _payload_of(item: ListedItem, batch: Iterator[tuple[int, bytes]]) -> bytes:
+    for index, payload in batch:
+        if index == item.index:
+            return payload
+    raise StoreError(f"The bytes of item ({item.shard}, {item.index}) are missing from its batch.")

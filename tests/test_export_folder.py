@@ -1,0 +1,202 @@
+"""Files in OUT: names, appearance, removal, and what the disk refuses."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.engine.checkpoint import Checkpoint
+from runner.engine.items import Key
+from runner.errors import DiskFullError, RunnerError, UsageError
+from runner.export.folder import ImageFolder, claim, image_name
+
+KEY = Key(17, 42)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    folder = tmp_path / "job"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def checkpoint(job: Path) -> Iterator[Checkpoint]:
+    with Checkpoint(job / "checkpoint.lmdb") as opened:
+        yield opened
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_name_is_made_of_the_key() -> None:
+    assert image_name(Key(17, 42)) == "00017/000170042.jpg"
+    assert image_name(Key(0, 12_345)) == "00000/0000012345.jpg"
+    assert image_name(Key(123_456, 0)) == "123456/1234560000.jpg"
+
+
+def test_an_image_is_written_and_found(out: Path) -> None:
+    ImageFolder(out).write(KEY, b"12345")
+    ImageFolder(out).write(Key(17, 12_345), b"1")
+
+    assert (out / "00017/000170042.jpg").read_bytes() == b"12345"
+    assert ImageFolder(out).sizes(17) == {42: 5, 12_345: 1}
+    assert ImageFolder(out).sizes(18) == {}
+
+
+def test_what_a_killed_run_left_is_overwritten(out: Path) -> None:
+    (out / "00017").mkdir()
+    (out / "00017/.000170042.jpg.part").write_bytes(b"half an ima")
+
+    ImageFolder(out).write(KEY, b"whole")
+
+    assert names(out) == ["00017", "00017/000170042.jpg"]
+
+
+def test_pruning_deletes_images_and_leftovers_and_nothing_else(out: Path) -> None:
+    folder = ImageFolder(out)
+    for index in (1, 2, 3):
+        folder.write(Key(17, index), b"x")
+    others = [
+        "notes.txt",
+        "000180001.jpg",
+        "00017001.jpg",
+        "0001700001.jpg",
+        "000170009.png",
+        ".hidden",
+        "x.part",
+    ]
+    for name in [*others, ".000170004.jpg.part"]:
+        (out / "00017" / name).write_bytes(b"mine")
+    (out / "00017/000170005.jpg").mkdir()
+
+    assert folder.prune(17, {2}) == 2
+
+    assert names(out / "00017") == sorted(["000170002.jpg", "000170005.jpg", *others])
+
+
+def test_an_empty_shard_folder_goes(out: Path) -> None:
+    ImageFolder(out).write(KEY, b"x")
+
+    assert ImageFolder(out).prune(17, ()) == 1
+    assert ImageFolder(out).prune(17, ()) == 0
+
+    assert names(out) == []
+
+
+def test_a_link_is_not_an_image(out: Path) -> None:
+    (out / "elsewhere").write_bytes(b"precious")
+    (out / "00017").mkdir()
+    (out / "00017/000170042.jpg").symlink_to(out / "elsewhere")
+
+    assert ImageFolder(out).sizes(17) == {}
+    ImageFolder(out).write(KEY, b"image")
+
+    assert (out / "elsewhere").read_bytes() == b"precious"
+    assert ImageFolder(out).sizes(17) == {42: 5}
+
+
+# -- what the disk refuses --
+
+
+def test_a_full_disk_ends_the_run_with_the_remedy(out: Path) -> None:
+    (out / "00017").mkdir()
+    (out / "00017/.000170042.jpg.part").symlink_to("/dev/full")
+
+    with pytest.raises(DiskFullError, match=r"No room left in .*00017: free some space"):
+        ImageFolder(out).write(KEY, b"x")
+
+
+def test_a_file_larger_than_the_disk_allows_is_no_fault_of_the_image(out: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(RunnerError, match=r"Cannot export to .*: File too large\."):
+            ImageFolder(out).write(KEY, bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_file_in_place_of_a_shard_folder(out: Path) -> None:
+    (out / "00017").write_text("mine")
+
+    for attempt in (ImageFolder(out).sizes, lambda shard: ImageFolder(out).prune(shard, ())):
+        with pytest.raises(RunnerError, match="Not a directory"):
+            attempt(17)
+    with pytest.raises(RunnerError, match="Not a directory"):
+        ImageFolder(out).write(KEY, b"x")
+
+
+def test_a_folder_that_vanished_is_not_made_again(out: Path) -> None:
+    out.rmdir()
+
+    with pytest.raises(RunnerError, match="No such file or directory"):
+        ImageFolder(out).write(KEY, b"x")
+
+    assert not out.exists()
+
+
+# -- whose folder it is --
+
+
+def test_a_new_folder_is_made_and_noted(tmp_path: Path, job: Path, checkpoint: Checkpoint) -> None:
+    out = tmp_path / "deep/out"
+
+    claim(out, job, checkpoint, "export:1")
+
+    assert out.is_dir()
+    assert checkpoint.note("export:1") == os.fsencode(out)
+
+
+def test_a_folder_with_somebody_elses_files_is_refused(out: Path, job: Path, checkpoint: Checkpoint) -> None:
+    (out / "thesis.tex").write_text("years")
+
+    with pytest.raises(
+        UsageError, match=r"not empty and this job never exported to it: choose a new folder\."
+    ):
+        claim(out, job, checkpoint, "export:1")
+
+    assert checkpoint.note("export:1") is None
+    assert names(out) == ["thesis.tex"]
+
+
+def test_a_folder_that_was_claimed_may_hold_anything_later(
+    out: Path, job: Path, checkpoint: Checkpoint
+) -> None:
+    claim(out, job, checkpoint, "export:1")
+    (out / "README.txt").write_text("what this is")
+
+    claim(out, job, checkpoint, "export:1")
+
+
+@pytest.mark.parametrize("place", [".", "..", "batches", "../job/deep/er"])
+def test_a_folder_that_overlaps_with_the_job_is_refused(
+    place: str, job: Path, checkpoint: Checkpoint
+) -> None:
+    with pytest.raises(UsageError, match="overlaps with the job folder"):
+        claim((job / place).resolve(), job, checkpoint, "export:1")
+
+
+def test_a_file_is_refused(tmp_path: Path, job: Path, checkpoint: Checkpoint) -> None:
+    file = tmp_path / "out.zip"
+    file.write_text("x")
+
+    with pytest.raises(UsageError, match="is not a folder"):
+        claim(file, job, checkpoint, "export:1")
+    with pytest.raises(RunnerError, match="Not a directory"):
+        claim(file / "below", job, checkpoint, "export:1")
+
+
+def test_a_place_where_nothing_can_be_made(job: Path, checkpoint: Checkpoint) -> None:
+    with pytest.raises(RunnerError, match="Cannot export to /proc/runner"):
+        claim(Path("/proc/runner"), job, checkpoint, "export:1")
