@@ -1,10 +1,10 @@
 """Every error a user can meet, in one tree; the command line prints the message and exits with its code.
 
-    RunnerError                 exit 1; the engine's own (store, disk, lock, workers) hang below it
-    ├── engine errors           see ``runner.engine.errors``
-    ├── JobError                the job folder is missing, not a job, or not usable by this version
-    ├── ListError               a URL list is missing, empty or unreadable
-    └── UsageError              exit 2; an option or argument makes no sense
+RunnerError                 exit 1; the engine's own (store, disk, lock, workers) hang below it
+├── engine errors           see ``runner.engine.errors``
+├── JobError                the job folder is missing, not a job, or not usable by this version
+├── ListError               a URL list is missing, empty or unreadable
+└── UsageError              exit 2; an option or argument makes no sense
 """
 
 from .engine.errors import (

@@ -115,16 +115,18 @@ class Job:
         selection, settings = _export_options(options)
         folder = self.folder
         with self._session(workers, progress, stop) as session:
+            stage = export.ExportStage(folder.batches, folder.hashes, Path(out), settings.quality)
+            if not dry_run:
+                export.claim(stage.out, folder.path.resolve(), session.checkpoint, stage.name)
             self._hash(session)
             shards = [head.shard for head in folder.heads()]
             choose = dedup.preview if dry_run else dedup.reduce
             reduction = choose(folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards)
             if dry_run:
                 return ExportReport(reduction, None)
-            stage = export.ExportStage(folder.batches, folder.hashes, Path(out), settings.quality)
             with dedup.DedupTable(folder.dedup) as table:
                 kept = export.Kept(table, shards, settings.limit)
-                export.prepare(stage, kept, session.checkpoint, folder.path)
+                export.prepare(stage, kept, session.checkpoint)
                 session.run(stage, kept.work(), min(reduction.unique, settings.limit or reduction.unique))
                 exported = export.finish(stage, kept, session.checkpoint, folder.manifests)
         return ExportReport(reduction, exported)

@@ -17,7 +17,7 @@ from runner.engine.items import CRASHED, DONE, Key, Mark, Result
 from runner.engine.run import run
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import DiskFullError, UsageError
-from runner.export import Exported, ExportOptions, ExportStage, Kept, finish, prepare
+from runner.export import Exported, ExportOptions, ExportStage, Kept, claim, finish, prepare
 from runner.hashing import HashStage, fingerprint
 from runner.manifest import Row, write_manifests
 
@@ -55,7 +55,8 @@ class Job:
         stage = self.stage(out, quality)
         with self.table(**policy) as table, self.checkpoint() as checkpoint:
             kept = Kept(table, self.shards, limit)
-            prepare(stage, kept, checkpoint, self.path)
+            claim(stage.out, self.path.resolve(), checkpoint, stage.name)
+            prepare(stage, kept, checkpoint)
             run(stage, kept.work(), checkpoint, workers=workers)
             return finish(stage, kept, checkpoint, self.path / "manifests")
 
@@ -305,7 +306,8 @@ def written_without_marks(job: Job, out: Path) -> Iterator[Result | None]:
     """What a run does that is killed before its first marks are committed."""
     stage = job.stage(out)
     with job.table() as table, job.checkpoint() as checkpoint:
-        prepare(stage, Kept(table, job.shards), checkpoint, job.path)
+        claim(stage.out, job.path.resolve(), checkpoint, stage.name)
+        prepare(stage, Kept(table, job.shards), checkpoint)
     yield from stage.process(stage.read(0, [1, 2]))
     (out / "00000/.000000003.jpg.part").write_bytes(b"half")
 
@@ -334,7 +336,8 @@ def test_killed_after_the_run_the_next_export_does_the_rest(job: Job, tmp_path: 
     stage = job.stage(out)
     with job.table("bytes") as table, job.checkpoint() as checkpoint:
         kept = Kept(table, job.shards)
-        prepare(stage, kept, checkpoint, job.path)
+        claim(stage.out, job.path.resolve(), checkpoint, stage.name)
+        prepare(stage, kept, checkpoint)
         run(stage, kept.work(), checkpoint, workers=0)
 
     assert lines(out) == listed

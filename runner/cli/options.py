@@ -4,7 +4,8 @@ import argparse
 import os
 import re
 from argparse import ArgumentParser
-from dataclasses import MISSING, fields
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from .. import __version__
@@ -16,6 +17,28 @@ from . import commands
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
+
+
+def _size(text: str) -> int:
+    """Bytes: 50MB, 1.5GiB, 4096."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r} (50MB, 1GiB or a number of bytes)")
+    number, unit, binary = match.groups()
+    base = 1024 if binary else 1000
+    return int(float(number) * base ** " kmg".index(unit.lower() or " "))
+
+
+_START_NUMBERS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
+    ("--shard-size", int, "N", "URLs per shard"),
+    ("--connections", int, "N", "connections per worker"),
+    ("--timeout", float, "SECONDS", "in total, per attempt"),
+    ("--connect-timeout", float, "SECONDS", "for the connection alone"),
+    ("--retries", int, "N", "attempts after a failure that may pass"),
+    ("--max-wait", float, "SECONDS", "longest Retry-After to wait for"),
+    ("--max-bytes", _size, "SIZE", "largest image, such as 50MB or 1GiB"),
+    ("--per-host", int, "N", "most connections to one host; 0 finds out by itself"),
+)
 
 
 def build_parser() -> ArgumentParser:
@@ -53,43 +76,20 @@ def _add_start(actions: Any) -> ArgumentParser:
     parser.add_argument(
         "lists", metavar="LIST", nargs="+", help="a file, a folder of files, a glob, or - for standard input"
     )
-    defaults = _defaults(JobConfig, FetchOptions)
-    _add_workers(parser, defaults["workers"])
+    _add_workers(parser, JobConfig.workers)
+    defaults = {entry.name: entry.default for kind in (JobConfig, FetchOptions) for entry in fields(kind)}
+    for flag, kind, metavar, text in _START_NUMBERS:
+        default = defaults[flag[2:].replace("-", "_")]
+        parser.add_argument(flag, type=kind, metavar=metavar, default=default, help=f"{text} (%(default)s)")
     add = parser.add_argument
-    add(
-        "--shard-size",
-        type=int,
-        metavar="N",
-        default=defaults["shard_size"],
-        help="URLs per shard (%(default)s)",
-    )
-    add("--connections", type=int, metavar="N", help="connections per worker (%(default)s)")
-    add("--timeout", type=float, metavar="SECONDS", help="in total, per attempt (%(default)s)")
-    add("--connect-timeout", type=float, metavar="SECONDS", help="for the connection alone (%(default)s)")
-    add(
-        "--retries",
-        type=int,
-        metavar="N",
-        help="attempts after a failure that may pass (%(default)s)",
-    )
-    add("--max-wait", type=float, metavar="SECONDS", help="longest Retry-After to wait for (%(default)s)")
-    add("--max-bytes", type=_size, metavar="SIZE", help="largest image, e.g. 50MB (%(default)s bytes)")
-    add("--per-host", type=int, metavar="N", help="most connections to one host; 0 adapts (%(default)s)")
-    add("--transport", choices=TRANSPORTS, help="what fetches (%(default)s)")
-    add("--user-agent", metavar="TEXT", help="how to introduce ourselves (%(default)s)")
-    add(
-        "--header",
-        dest="headers",
-        action="append",
-        metavar="K:V",
-        help="a further request header; repeatable",
-    )
+    add("--transport", choices=TRANSPORTS, default=FetchOptions.transport, help="what fetches (%(default)s)")
+    add("--user-agent", metavar="TEXT", default=FetchOptions.user_agent, help="(%(default)s)")
+    add("--header", dest="headers", action="append", metavar="K:V", help="send this too; repeatable")
     add("--proxy", metavar="URL", help="for all requests")
     add("--insecure", action="store_true", help="accept any TLS certificate")
     add("--ca-bundle", metavar="FILE", help="authorities to trust, PEM")
     add("--allow-private", action="store_true", help="fetch from private and local addresses too")
     add("--ignore-robots-tag", action="store_true", help="store images whose X-Robots-Tag asks not to")
-    parser.set_defaults(**{name: value for name, value in defaults.items() if name != "headers"})
     return parser
 
 
@@ -184,22 +184,6 @@ def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(def
         "--workers", type=int, default=default, metavar="N", help=f"processes; 0 works in this one ({text})"
     )
     parser.add_argument("--no-progress", action="store_true", help="say nothing while working")
-
-
-def _defaults(*kinds: type) -> dict[str, Any]:
-    return {
-        entry.name: entry.default for kind in kinds for entry in fields(kind) if entry.default is not MISSING
-    }
-
-
-def _size(text: str) -> int:
-    """Bytes: 50MB, 1.5GiB, 4096."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"not a size: {text!r} (50MB, 1GiB or a number of bytes)")
-    number, unit, binary = match.groups()
-    base = 1024 if binary else 1000
-    return int(float(number) * base ** " kmg".index(unit.lower() or " "))
 
 
 def _take_defaults_from_environment(parser: ArgumentParser) -> None:

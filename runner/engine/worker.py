@@ -11,6 +11,7 @@ import contextlib
 import os
 import pickle
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -142,6 +143,9 @@ def main() -> None:
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
+    # A stage may want thousands of sockets; the usual soft limit of 1,024 is only a default.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     board = Board(os.fdopen(int(sys.argv[2]), "r+b"))
     board.beat()

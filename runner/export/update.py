@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..engine.checkpoint import Checkpoint
 from ..engine.items import DONE, Key, Mark
 from ..manifest import manifest_name, read_rows
-from .folder import METADATA, ImageFolder, claim
+from .folder import METADATA, ImageFolder
 from .kept import Kept
 from .metadata import Line, describe, write_metadata
 from .stage import ExportStage
@@ -32,13 +32,12 @@ class Exported(NamedTuple):
     failures: dict[str, int]
 
 
-def prepare(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, job: Path) -> None:
-    """Make OUT this job's and forget the marks of kept images whose file is not what it should be.
+def prepare(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> None:
+    """Forget the marks of kept images whose file is not what it should be.
 
     That is: missing, of another size than the mark says, or made by another recipe than is wanted now.
-    What a worker died of before is tried again too. Raises what ``claim`` raises.
+    What a worker died of before is tried again too.
     """
-    claim(stage.out, job.resolve(), checkpoint, stage.name)
     folder = ImageFolder(stage.out)
     for shard, members in kept:
         marks = _marks(checkpoint, stage, shard, members)

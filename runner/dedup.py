@@ -1,0 +1,223 @@
+"""The reduce: hashes/ -> dedup.lmdb, the key-value table that says which image stands for which.
+
+Table ``kept``:        item key -> how many others it stands for
+Table ``duplicates``:  item key -> key of the image that stands for it
+Table ``phash``:       pHash -> key of the image that stands for those that have it
+Table ``sha256``:      the same for images that are compared by their bytes alone
+Table ``meta``:        ``selection`` and ``counts``, as JSON
+
+Keys and counts are u32, big-endian. The table is written sorted, under a temporary name, and takes its place
+by rename: a kill leaves the old one whole. It is never changed after that, so it may be read at any time.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+
+from .choice import Choice, Filters, Selection, choose, load
+from .engine.items import Key
+from .engine.store import Store
+
+__all__ = ["DedupTable", "Filters", "Reduction", "Selection", "preview", "reduce"]
+
+TABLES = ("kept", "duplicates", "phash", "sha256", "meta")
+# Rows committed together: few enough that doing them again when the map grows costs nothing.
+ROWS_PER_COMMIT = 200_000
+
+_KEY = struct.Struct(">II")
+_COUNT = struct.Struct(">I")
+Rows = Iterator[tuple[bytes, bytes]]
+
+
+class Reduction(NamedTuple):
+    """Every hashed image once: kept, a duplicate of one kept, or left out by the named filter."""
+
+    unique: int
+    duplicates: int
+    filtered: dict[str, int]
+
+
+def reduce(
+    hashes: Path, table: Path, selection: Selection, *, reselect: bool = False, shards: Sequence[int]
+) -> Reduction:
+    """Choose among the hashed images of these shards, and write the outcome to ``table``.
+
+    What an earlier table of the same selection kept is kept again, unless ``reselect``. Raises UsageError,
+    StoreError or DiskFullError; the earlier table stands until the new one is complete.
+    """
+    choice, outcome = _decide(hashes, table, selection, reselect, shards)
+    with _replacing(table) as store:
+        for name, rows in _rows(choice):
+            _append(store, name, rows)
+        meta = {"selection": asdict(selection), "counts": outcome._asdict()}
+        _append(store, "meta", iter(sorted((k.encode(), json.dumps(v).encode()) for k, v in meta.items())))
+    return outcome
+
+
+def preview(
+    hashes: Path, table: Path, selection: Selection, *, reselect: bool = False, shards: Sequence[int]
+) -> Reduction:
+    """What ``reduce`` would say, without writing anything."""
+    return _decide(hashes, table, selection, reselect, shards)[1]
+
+
+def _decide(
+    hashes: Path, table: Path, selection: Selection, reselect: bool, shards: Sequence[int]
+) -> tuple[Choice, Reduction]:
+    frozen = np.empty(0, dtype=np.uint64)
+    if not reselect and table.exists():
+        with DedupTable(table) as earlier:
+            if earlier.made_by(selection):
+                frozen = earlier.kept_keys()
+    images, filtered = load(hashes, shards, selection.filters)
+    choice = choose(images, selection, frozen)
+    unique = int(np.count_nonzero(choice.kept))
+    return choice, Reduction(unique, len(images) - unique, filtered)
+
+
+def _rows(choice: Choice) -> Iterator[tuple[str, Rows]]:
+    """The tables in the form in which they are appended: sorted by key."""
+    images, leader = choice.images, choice.leader
+    by_key = np.argsort(images.key)
+    kept = by_key[choice.kept[by_key]]
+    others = np.bincount(leader, minlength=len(leader)) - 1
+    yield "kept", _pairs(images.key[kept].astype(">u8"), others[kept].astype(">u4"))
+    dropped = by_key[~choice.kept[by_key]]
+    for name, of, keys in (
+        ("duplicates", dropped, images.key),
+        ("phash", choice.by_phash, images.phash),
+        ("sha256", choice.by_sha256, images.sha256),
+    ):
+        yield name, _pairs(keys[of].astype(">u8"), images.key[leader[of]].astype(">u8"))
+
+
+def _pairs(keys: npt.NDArray[np.void], values: npt.NDArray[np.void]) -> Rows:
+    for start in range(0, len(keys), ROWS_PER_COMMIT):
+        part = slice(start, start + ROWS_PER_COMMIT)
+        yield from zip(_split(keys[part]), _split(values[part]), strict=True)
+
+
+def _split(rows: npt.NDArray[np.void]) -> Iterator[bytes]:
+    data = rows.tobytes()
+    width = len(data) // len(rows)
+    return (data[at : at + width] for at in range(0, len(data), width))
+
+
+def _append(store: Store, table: str, rows: Rows) -> None:
+    while part := list(islice(rows, ROWS_PER_COMMIT)):
+
+        def change(txn: lmdb.Transaction, part: list[tuple[bytes, bytes]] = part) -> None:
+            cursor = store.cursor(txn, table)
+            assert cursor is not None
+            cursor.putmulti(part, append=True)
+
+        store.write(change)
+
+
+class _replacing:
+    """A store under a temporary name that takes the place of ``path`` if the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f"{path.name}.tmp")
+
+    def __enter__(self) -> Store:
+        self._remove_leftovers()
+        self._store = Store(self._temporary, TABLES)
+        return self._store
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._store.close()
+        if error is None:
+            self._temporary.replace(self._path)
+            _sync_folder(self._path.parent)
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        self._temporary.unlink(missing_ok=True)
+        self._temporary.with_name(f"{self._temporary.name}-lock").unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class DedupTable:
+    """A finished table, open for reading. Raises StoreError if it is missing or unreadable."""
+
+    def __init__(self, path: Path) -> None:
+        self._store = Store(path, TABLES, readonly=True)
+
+    def made_by(self, selection: Selection) -> bool:
+        """Whether this selection made the table."""
+        return bool(json.loads(self._meta("selection")) == asdict(selection))
+
+    def counts(self) -> Reduction:
+        """How many images were kept, dropped as duplicates, and left out by each filter."""
+        return Reduction(**json.loads(self._meta("counts")))
+
+    def kept(self, shard: int) -> Iterator[tuple[int, int]]:
+        """(index, how many others it stands for) of the kept images of a shard, ascending."""
+        for index, count in self._of_shard("kept", shard):
+            yield index, _COUNT.unpack(count)[0]
+
+    def duplicates(self, shard: int) -> dict[int, Key]:
+        """Index -> the image that stands for it, of the shard's duplicates."""
+        return {index: Key(*_KEY.unpack(key)) for index, key in self._of_shard("duplicates", shard)}
+
+    def duplicate_of(self, key: Key) -> Key | None:
+        """The image that stands for this one; None if it is no duplicate."""
+        with self._store.read() as txn:
+            found = self._store.get(txn, "duplicates", _KEY.pack(*key))
+        return None if found is None else Key(*_KEY.unpack(found))
+
+    def kept_keys(self) -> npt.NDArray[np.uint64]:
+        """Every kept image as shard << 32 | index, ascending."""
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, "kept")
+            data = b"" if cursor is None else b"".join(cursor.iternext(keys=True, values=False))
+        return np.frombuffer(data, dtype=">u8").astype(np.uint64)
+
+    def _of_shard(self, table: str, shard: int) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, table)
+            if cursor is None or not cursor.set_range(_KEY.pack(shard, 0)):
+                return found
+            for key, value in cursor:
+                owner, index = _KEY.unpack(key)
+                if owner != shard:
+                    break
+                found.append((index, bytes(value)))
+        return found
+
+    def _meta(self, name: str) -> bytes:
+        with self._store.read() as txn:
+            return self._store.get(txn, "meta", name.encode()) or b"null"
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,30 @@
+"""Fetching: one policy that decides, two transports that move bytes.
+
+options     everything a user can set
+urls        a line of a list -> what goes on the wire
+policy      what to do after each exchange (no sockets, no clock)
+robots      X-Robots-Tag
+sniff       the image format that the first bytes show
+hosts       how many requests a host gets at a time, and who waits
+addresses   which addresses nobody may be sent to
+proxies     which proxy a URL goes through
+transport   what the policy and a transport say to each other
+curl        the default transport
+requests    the other one, on the connections in ``guarded``
+"""
+
+from .options import FetchOptions
+from .transport import Transport
+
+__all__ = ["FetchOptions", "Transport", "open_transport"]
+
+
+def open_transport(options: FetchOptions) -> Transport:
+    """The transport that the options ask for, ready for requests. Close it after use."""
+    if options.transport == "requests":
+        from .requests import RequestsTransport
+
+        return RequestsTransport(options)
+    from .curl import CurlTransport
+
+    return CurlTransport(options)

@@ -1,0 +1,281 @@
+"""The default transport: libcurl's multi interface, one event loop on epoll, reused handles.
+
+Nothing here runs per chunk of a body beyond one short callback, and nothing is set per request that was
+not different for the request before: that is where the speed comes from.
+"""
+
+import re
+import select
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+import certifi
+import pycurl
+
+from .addresses import refused
+from .options import FetchOptions
+from .proxies import Proxies
+from .transport import BODY_STATUSES, DRAIN, HEADERS, MAX_HEAD, MAX_HEAD_LINES, Exchange, Request
+
+_WANTED = re.compile(rb"^(%s)[ \t]*:([^\r\n]*)" % "|".join(HEADERS).encode(), re.IGNORECASE | re.MULTILINE)
+
+_BUFFER = 512 * 1024  # bytes; what libcurl takes from a socket at a time, shared by all handles
+
+_TO_CURL = {
+    select.EPOLLIN: pycurl.CSELECT_IN,
+    select.EPOLLOUT: pycurl.CSELECT_OUT,
+    select.EPOLLIN | select.EPOLLOUT: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+}
+_TO_EPOLL = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+
+_REASONS = {
+    pycurl.E_COULDNT_RESOLVE_HOST: "dns",
+    pycurl.E_COULDNT_RESOLVE_PROXY: "connect",
+    pycurl.E_COULDNT_CONNECT: "connect",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_FILESIZE_EXCEEDED: "too_large",
+    pycurl.E_PARTIAL_FILE: "truncated",
+    pycurl.E_GOT_NOTHING: "truncated",
+    pycurl.E_SEND_ERROR: "truncated",
+    pycurl.E_BAD_CONTENT_ENCODING: "encoding",
+    pycurl.E_SSL_CONNECT_ERROR: "tls",
+    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
+    pycurl.E_SSL_CIPHER: "tls",
+    pycurl.E_SSL_CACERT_BADFILE: "tls",
+    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
+    pycurl.E_SSL_CERTPROBLEM: "tls",
+}
+
+
+class _Handle:
+    """One Curl handle, used for one exchange after another."""
+
+    def __init__(self, options: FetchOptions) -> None:
+        self.curl = pycurl.Curl()
+        self.request: Request
+        self.head: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.limit = -1  # of the body; known when the status is
+        self.status: int | None = None
+        self.overflow = False
+        self.refused = self.opened = False
+        self.proxy: str | None = None
+        self._max_bytes = options.max_bytes
+        self._timeout_ms = 0
+        self._headers = [f"{name}: {value}" for name, value in options.header_pairs()]
+        self._configure(options)
+
+    def _configure(self, options: FetchOptions) -> None:
+        setopt = self.curl.setopt
+        setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        setopt(pycurl.FOLLOWLOCATION, 0)
+        setopt(pycurl.PATH_AS_IS, 1)
+        setopt(pycurl.NOSIGNAL, 1)
+        setopt(pycurl.NOPROGRESS, 1)
+        setopt(pycurl.BUFFERSIZE, _BUFFER)
+        setopt(pycurl.MAXFILESIZE_LARGE, options.max_bytes)  # a larger Content-Length ends it at once
+        setopt(pycurl.ACCEPT_ENCODING, "identity")  # not asked for, but decoded when it comes
+        setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(options.connect_timeout * 1000)))
+        setopt(pycurl.HTTPHEADER, self._headers)
+        setopt(pycurl.PROXY, "")  # the environment is ours to read
+        setopt(pycurl.NOPROXY, "")
+        setopt(pycurl.CAINFO, options.ca_bundle or certifi.where())
+        if options.insecure:
+            setopt(pycurl.SSL_VERIFYPEER, 0)
+            setopt(pycurl.SSL_VERIFYHOST, 0)
+        setopt(pycurl.HEADERFUNCTION, self.head.append)
+        setopt(pycurl.WRITEFUNCTION, self._write)
+        if not options.allow_private:
+            setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+
+    def prepare(self, request: Request, proxy: str | None) -> None:
+        self.request = request
+        self.head.clear()
+        self.chunks = []
+        self.size = 0
+        self.limit = -1
+        self.status = None
+        self.overflow = self.refused = self.opened = False
+        curl = self.curl
+        curl.setopt(pycurl.URL, request.url)
+        timeout_ms = max(1, int((request.deadline - time.monotonic()) * 1000))
+        if timeout_ms != self._timeout_ms:
+            curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
+            self._timeout_ms = timeout_ms
+        if proxy != self.proxy:
+            curl.setopt(pycurl.PROXY, proxy or "")
+            self.proxy = proxy
+        if request.authorization:
+            curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Authorization: {request.authorization}"])
+
+    def finish(self, code: int, message: str) -> Exchange:
+        """The exchange, once libcurl is through with it (``code`` 0: without an error)."""
+        request, chunks = self.request, self.chunks
+        self.chunks = []
+        if request.authorization:
+            self.curl.setopt(pycurl.HTTPHEADER, self._headers)
+        head = b"".join(self.head)
+        if len(head) > MAX_HEAD or len(self.head) > MAX_HEAD_LINES + 2:  # the status line, the blank line
+            return Exchange(request, None, [], b"", "protocol")
+        status = _status(self.head) if self.status is None else self.status
+        if status is None:
+            return Exchange(request, None, [], b"", self._reason(code, message))
+        wanted = status in BODY_STATUSES
+        error = self._reason(code, message) if code and wanted else None
+        body = b"".join(chunks) if wanted and not error else b""
+        return Exchange(request, status, _headers(head), body, error)
+
+    def _write(self, data: bytes) -> int | None:
+        if self.limit < 0:
+            self.status = _status(self.head)
+            self.limit = self._max_bytes if self.status in BODY_STATUSES else DRAIN
+        self.size += len(data)
+        if self.size > self.limit:
+            self.overflow = True
+            return 0  # libcurl gives up
+        self.chunks.append(data)
+        return None
+
+    def _open(self, _purpose: int, address: Any) -> Any:
+        """Called after DNS, before each connection. Behind a proxy the address is the proxy's."""
+        if self.proxy is None and refused(str(address.addr[0])):
+            self.refused = True
+            return pycurl.SOCKET_BAD
+        self.opened = True
+        return socket.socket(address.family, address.socktype, address.protocol)
+
+    def _reason(self, code: int, message: str) -> str:
+        if not code:  # libcurl takes a head that was cut short for a whole one
+            return "truncated" if self.head and self.head[-1].strip() else "protocol"
+        if self.overflow:
+            return "too_large"
+        if self.refused and not self.opened:
+            return "blocked_address"
+        if (
+            code == pycurl.E_RECV_ERROR
+        ):  # one code for a connection that broke and for chunks that make no sense
+            return "protocol" if "chunk" in message else "truncated"
+        return _REASONS.get(code, "protocol")
+
+
+class CurlTransport:
+    """``Transport`` over one CurlMulti. Not for use by several threads."""
+
+    def __init__(self, options: FetchOptions) -> None:
+        self._options = options
+        self._proxies = Proxies(options.proxy)
+        self._epoll = select.epoll()
+        self._watched: dict[int, int] = {}
+        self._timer: float | None = None
+        self._idle: list[_Handle] = []
+        self._busy: dict[Any, _Handle] = {}
+        self._finished: list[Exchange] = []
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, options.connections)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._busy) + len(self._finished)
+
+    def start(self, request: Request) -> None:
+        handle = self._idle.pop() if self._idle else _Handle(self._options)
+        handle.prepare(request, self._proxies.choose(request.url))
+        self._busy[handle.curl] = handle
+        self._multi.add_handle(handle.curl)
+
+    def wait(self, timeout: float) -> list[Exchange]:
+        now = time.monotonic()
+        end = now + timeout
+        while True:
+            self._run(now, end)
+            now = time.monotonic()
+            if self._finished or now >= end:
+                break
+        finished, self._finished = self._finished, []
+        return finished
+
+    def close(self) -> None:
+        for curl in self._busy:
+            self._multi.remove_handle(curl)
+        for handle in [*self._busy.values(), *self._idle]:
+            handle.curl.close()
+        self._busy.clear()
+        self._idle.clear()
+        self._multi.close()
+        self._epoll.close()
+
+    def _run(self, now: float, end: float) -> None:
+        """Let libcurl do what can be done now, or else as soon as something happens."""
+        if self._timer is not None and self._timer <= now:
+            self._timer = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            end = now  # what that started may be ready already
+        wake = end if self._timer is None else min(end, self._timer)
+        for fd, events in self._epoll.poll(max(0.0, wake - now)):
+            # Errors and hang-ups are found by reading, so that what came before them is not lost.
+            self._multi.socket_action(fd, _TO_CURL.get(events, pycurl.CSELECT_IN | pycurl.CSELECT_OUT))
+        self._collect()
+
+    def _collect(self) -> None:
+        left = 1
+        while left:
+            left, good, bad = self._multi.info_read()
+            for curl in good:
+                self._finish(curl, 0, "")
+            for curl, code, message in bad:
+                self._finish(curl, code, message)
+
+    def _finish(self, curl: Any, code: int, message: str) -> None:
+        handle = self._busy.pop(curl)
+        self._multi.remove_handle(curl)
+        self._finished.append(handle.finish(code, message))
+        self._idle.append(handle)
+
+    def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
+        """libcurl says which events of a socket it waits for."""
+        watched = self._watched
+        if what == pycurl.POLL_REMOVE:
+            if watched.pop(fd, None) is not None:
+                with suppress(OSError):  # closed already, which ends the registration too
+                    self._epoll.unregister(fd)
+        elif fd in watched:
+            self._epoll.modify(fd, _TO_EPOLL[what])
+        else:
+            watched[fd] = what
+            self._epoll.register(fd, _TO_EPOLL[what])
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+def _status(lines: list[bytes]) -> int | None:
+    """The status of the last head among the lines (interim answers have heads too), if it is complete."""
+    complete = False
+    for line in reversed(lines):
+        if line in (b"\r\n", b"\n"):
+            complete = True
+        elif line.startswith(b"HTTP/"):
+            words = line.split(None, 2)
+            final = complete and line.startswith(b"HTTP/1.") and len(words) > 1 and words[1].isdigit()
+            status = int(words[1]) if final else 0
+            return status if status == 101 or status >= 200 else None
+    return None
+
+
+def _headers(head: bytes) -> list[tuple[str, str]]:
+    """The headers that matter, of the last head."""
+    start = max(head.rfind(b"\nHTTP/"), 0)
+    return [
+        (name.decode("ascii").lower(), value.decode("latin-1").strip())
+        for name, value in _WANTED.findall(head, start)
+    ]
