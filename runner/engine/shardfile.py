@@ -57,23 +57,50 @@ class ShardFile:
 
     def payloads(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, payload) of these indices, or of all, ascending. A missing index is left out."""
-        wanted = sorted(self.marks() if indices is None else indices)
-        at = 0
-        while at < len(wanted):
-            block, at = self._read_block(wanted, at)
+        if indices is None:
+            blocks = self._all_blocks()
+        else:
+            blocks = self._blocks_of(sorted(indices))
+        for block in blocks:
             yield from block
 
-    def _read_block(self, wanted: list[int], at: int) -> tuple[list[tuple[int, bytes]], int]:
+    # In blocks, because no transaction may be open at a yield: it would pin pages for as long as it pleases.
+
+    def _all_blocks(self) -> Iterator[list[tuple[int, bytes]]]:
+        start: int | None = 0
+        while start is not None:
+            block, start = self._read_from(start)
+            yield block
+
+    def _read_from(self, start: int) -> tuple[list[tuple[int, bytes]], int | None]:
+        """Payloads from an index on, and the index at which to go on."""
         block: list[tuple[int, bytes]] = []
         room = READ_AHEAD_BYTES
         with self._store.read() as txn:
-            while at < len(wanted) and room > 0:
-                payload = self._store.get(txn, PAYLOADS, _INDEX.pack(wanted[at]))
-                if payload is not None:
-                    block.append((wanted[at], payload))
-                    room -= len(payload)
-                at += 1
-        return block, at
+            cursor = self._store.cursor(txn, PAYLOADS)
+            if cursor is None or not cursor.set_range(_INDEX.pack(start)):
+                return block, None
+            for key, payload in cursor:
+                index = _INDEX.unpack(key)[0]
+                if room <= 0:
+                    return block, index
+                block.append((index, bytes(payload)))
+                room -= len(payload)
+        return block, None
+
+    def _blocks_of(self, wanted: list[int]) -> Iterator[list[tuple[int, bytes]]]:
+        at = 0
+        while at < len(wanted):
+            block: list[tuple[int, bytes]] = []
+            room = READ_AHEAD_BYTES
+            with self._store.read() as txn:
+                while at < len(wanted) and room > 0:
+                    payload = self._store.get(txn, PAYLOADS, _INDEX.pack(wanted[at]))
+                    if payload is not None:
+                        block.append((wanted[at], payload))
+                        room -= len(payload)
+                    at += 1
+            yield block
 
     def close(self) -> None:
         self._store.close()

@@ -8,6 +8,7 @@ sniff       the image format that the first bytes show
 hosts       how many requests a host gets at a time, and who waits
 addresses   which addresses nobody may be sent to
 proxies     which proxy a URL goes through
+resolver    names to addresses
 transport   what the policy and a transport say to each other
 curl        the default transport
 requests    the other one, on the connections in ``guarded``

@@ -9,7 +9,9 @@ import select
 import socket
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import pycurl
@@ -17,6 +19,7 @@ import pycurl
 from .addresses import refused
 from .options import FetchOptions
 from .proxies import Proxies
+from .resolver import Addresses, Lookups, Resolver
 from .transport import BODY_STATUSES, DRAIN, HEADERS, MAX_HEAD, MAX_HEAD_LINES, Exchange, Request
 
 _WANTED = re.compile(rb"^(%s)[ \t]*:([^\r\n]*)" % "|".join(HEADERS).encode(), re.IGNORECASE | re.MULTILINE)
@@ -67,6 +70,7 @@ class _Handle:
         self.overflow = False
         self.refused = self.opened = False
         self.proxy: str | None = None
+        self.addresses: list[str] = []  # of the host, as RESOLVE takes them
         self._max_bytes = options.max_bytes
         self._timeout_ms = 0
         self._headers = [f"{name}: {value}" for name, value in options.header_pairs()]
@@ -96,7 +100,7 @@ class _Handle:
         if not options.allow_private:
             setopt(pycurl.OPENSOCKETFUNCTION, self._open)
 
-    def prepare(self, request: Request, proxy: str | None) -> None:
+    def prepare(self, request: Request, proxy: str | None, addresses: list[str]) -> None:
         self.request = request
         self.head.clear()
         self.chunks = []
@@ -113,6 +117,9 @@ class _Handle:
         if proxy != self.proxy:
             curl.setopt(pycurl.PROXY, proxy or "")
             self.proxy = proxy
+        if addresses != self.addresses:
+            curl.setopt(pycurl.RESOLVE, addresses)
+            self.addresses = addresses
         if request.authorization:
             curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Authorization: {request.authorization}"])
 
@@ -145,7 +152,7 @@ class _Handle:
         return None
 
     def _open(self, _purpose: int, address: Any) -> Any:
-        """Called after DNS, before each connection. Behind a proxy the address is the proxy's."""
+        """Called before each connection. Behind a proxy the address is the proxy's."""
         if self.proxy is None and refused(str(address.addr[0])):
             self.refused = True
             return pycurl.SOCKET_BAD
@@ -172,7 +179,10 @@ class CurlTransport:
     def __init__(self, options: FetchOptions) -> None:
         self._options = options
         self._proxies = Proxies(options.proxy)
+        self._resolver = Resolver()
+        self._lookups = Lookups(self._resolver)
         self._epoll = select.epoll()
+        self._epoll.register(self._lookups, select.EPOLLIN)
         self._watched: dict[int, int] = {}
         self._timer: float | None = None
         self._idle: list[_Handle] = []
@@ -185,11 +195,22 @@ class CurlTransport:
 
     @property
     def in_flight(self) -> int:
-        return len(self._busy) + len(self._finished)
+        return len(self._busy) + len(self._lookups) + len(self._finished)
 
     def start(self, request: Request) -> None:
+        proxy = self._proxies.choose(request.url)
+        name, port = (None, 0) if proxy else _name(*request.url.split("/", 3)[:3:2])
+        if name is None:
+            self._begin(request, proxy, [])
+        elif addresses := self._resolver.known(name):
+            self._begin(request, None, _pairs(name, port, addresses))
+        else:
+            deadline = min(request.deadline, time.monotonic() + self._options.connect_timeout)
+            self._lookups.add(name, request, deadline)
+
+    def _begin(self, request: Request, proxy: str | None, addresses: list[str]) -> None:
         handle = self._idle.pop() if self._idle else _Handle(self._options)
-        handle.prepare(request, self._proxies.choose(request.url))
+        handle.prepare(request, proxy, addresses)
         self._busy[handle.curl] = handle
         self._multi.add_handle(handle.curl)
 
@@ -213,6 +234,7 @@ class CurlTransport:
         self._idle.clear()
         self._multi.close()
         self._epoll.close()
+        self._lookups.close()
 
     def _run(self, now: float, end: float) -> None:
         """Let libcurl do what can be done now, or else as soon as something happens."""
@@ -221,10 +243,27 @@ class CurlTransport:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
             end = now  # what that started may be ready already
         wake = end if self._timer is None else min(end, self._timer)
+        if self._lookups:
+            wake = min(wake, self._lookups.next_deadline or wake)
         for fd, events in self._epoll.poll(max(0.0, wake - now)):
-            # Errors and hang-ups are found by reading, so that what came before them is not lost.
-            self._multi.socket_action(fd, _TO_CURL.get(events, pycurl.CSELECT_IN | pycurl.CSELECT_OUT))
+            if fd == self._lookups.fileno():
+                self._begin_found()
+            else:
+                # Errors and hang-ups are found by reading, so that what came before them is not lost.
+                self._multi.socket_action(fd, _TO_CURL.get(events, pycurl.CSELECT_IN | pycurl.CSELECT_OUT))
+        if self._lookups:
+            late = self._lookups.expired(time.monotonic())
+            self._finished += [Exchange(request, None, [], b"", "timeout") for request in late]
         self._collect()
+
+    def _begin_found(self) -> None:
+        """Go on with the requests whose names have been looked up."""
+        for request, addresses in self._lookups.found():
+            if addresses:
+                name, port = _name(*request.url.split("/", 3)[:3:2])
+                self._begin(request, None, _pairs(str(name), port, addresses))
+            else:
+                self._finished.append(Exchange(request, None, [], b"", "dns"))
 
     def _collect(self) -> None:
         left = 1
@@ -256,6 +295,22 @@ class CurlTransport:
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+@lru_cache(maxsize=4096)
+def _name(scheme: str, place: str) -> tuple[str | None, int]:
+    """The name to look up, None if the host is written as an address, and the port."""
+    parts = urlsplit(f"{scheme}//{place}")
+    name = parts.hostname or ""
+    port = parts.port or (443 if scheme == "https:" else 80)
+    return (None if ":" in name or name.replace(".", "").isdigit() else name), port
+
+
+@lru_cache(maxsize=4096)
+def _pairs(name: str, port: int, addresses: Addresses) -> list[str]:
+    """The addresses of a name for libcurl, to be forgotten like others ("+")."""
+    each = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
+    return [f"+{name}:{port}:{each}"]
 
 
 def _status(lines: list[bytes]) -> int | None:

@@ -16,6 +16,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from .addresses import refused
 from .options import FetchOptions
+from .resolver import Resolver
 from .transport import MAX_HEAD, Request
 
 _MAX_DIGITS = 18  # of a Content-Length that is a number of bytes
@@ -49,6 +50,7 @@ class _Current(threading.local):
     """The work of this thread: urllib3 offers no way to hand it to a connection."""
 
     work: Work
+    resolver: Resolver
     allow_private: bool
     connect_timeout: float
 
@@ -207,20 +209,20 @@ def _guard(manager: Any) -> Any:
 def _connect(host: str, port: int, check: bool) -> socket.socket:
     """A connection to the first address that takes one, each given its share of the time that is left."""
     end = min(time.monotonic() + current.connect_timeout, current.work.request.deadline)
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise FailedError("dns") from None
-    allowed = [info for info in found if not (check and refused(str(info[4][0])))]
+    name = host.strip("[]")
+    addresses = current.resolver.known(name) or current.resolver.look_up(name)
+    if not addresses:
+        raise FailedError("dns")
+    allowed = [address for address in addresses if not (check and refused(address))]
     reason = "connect" if allowed else "blocked_address"
-    for tried, (family, kind, protocol, _, address) in enumerate(allowed):
+    for tried, address in enumerate(allowed):
         left = end - time.monotonic()
         if left <= 0:
             raise FailedError("timeout")
-        sock = socket.socket(family, kind, protocol)
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         try:
             sock.settimeout(left / (len(allowed) - tried))
-            sock.connect(address)
+            sock.connect((address, port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         except OSError as error:

@@ -24,6 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from .guarded import FailedError, GuardedAdapter, current
 from .options import FetchOptions
 from .proxies import Proxies
+from .resolver import Resolver
 from .transport import BODY_STATUSES, DRAIN, HEADERS, Exchange, Request
 
 _CHUNK = 64 * 1024  # bytes asked for at a time; a read returns with whatever is there
@@ -75,6 +76,7 @@ class RequestsTransport:
         self._proxies = Proxies(options.proxy)
         self._headers = {**dict(options.header_pairs()), "Accept-Encoding": "identity"}
         self._session = _session(options)
+        self._resolver = Resolver()
         if options.insecure:  # that is what was asked for
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._jobs: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -151,6 +153,7 @@ class RequestsTransport:
         """The life of a thread."""
         current.allow_private = self._options.allow_private
         current.connect_timeout = self._options.connect_timeout
+        current.resolver = self._resolver
         while (work := self._jobs.get()) is not None:
             current.work = work
             try:

@@ -1,0 +1,144 @@
+"""The band search against brute force, and the promises of the star selection."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from runner import hamming
+from runner.hamming import Hashes, Pairs, Positions, leaders, near_matches, near_pairs
+
+
+def flipped(random: np.random.Generator, hashes: Hashes, bits: int) -> Hashes:
+    """The hashes with up to so many random bits flipped in each."""
+    for _ in range(bits):
+        hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, len(hashes), dtype=np.uint64))
+    return hashes
+
+
+def distinct(hashes: Hashes) -> Hashes:
+    """Each hash once, in an order that says nothing about its bits."""
+    once = np.array(sorted(set(hashes.tolist())), dtype=np.uint64)
+    np.random.default_rng(5).shuffle(once)
+    return once
+
+
+def uniform(count: int, seed: int = 1) -> Hashes:
+    return np.random.default_rng(seed).integers(0, 2**64, count, dtype=np.uint64)
+
+
+def clustered() -> Hashes:
+    random = np.random.default_rng(2)
+    centres = uniform(40)
+    return np.concatenate([flipped(random, random.choice(centres, 70), bits) for bits in range(9)])
+
+
+def ball() -> Hashes:
+    return flipped(np.random.default_rng(3), np.full(500, 0x5A5A_C3C3_0FF0_1234, dtype=np.uint64), 4)
+
+
+def constant_bits() -> Hashes:
+    return np.concatenate((uniform(100), uniform(500) & np.uint64(0xFFFF) | np.uint64(0xABCD << 40)))
+
+
+SHAPES: list[tuple[str, Hashes]] = [
+    (name, distinct(hashes))
+    for name, hashes in [
+        ("nothing", np.empty(0, dtype=np.uint64)),
+        ("one", uniform(1)),
+        ("extremes", np.array([0, 2**64 - 1, 1, 2**63, 2**63 + 1, 3], dtype=np.uint64)),
+        ("uniform", uniform(700)),
+        ("clustered", clustered()),
+        ("ball", ball()),
+        ("low bits only", uniform(450) & np.uint64(0xFFF)),
+        ("high bits only", uniform(450) & np.uint64(0xFFF << 52)),
+        ("four bits", np.arange(16, dtype=np.uint64) << np.uint64(20)),
+        ("mostly constant bits", constant_bits()),
+        ("skewed bits", uniform(400) & uniform(400, 8) & uniform(400, 9) & uniform(400, 10)),
+    ]
+]
+shapes = pytest.mark.parametrize("hashes", [hashes for _, hashes in SHAPES], ids=[name for name, _ in SHAPES])
+
+
+def brute(left: Hashes, right: Hashes, radius: int) -> set[tuple[int, int]]:
+    one, other = np.nonzero(np.bitwise_count(left[:, None] ^ right[None, :]) <= radius)
+    return set(zip(one.tolist(), other.tolist(), strict=True))
+
+
+def listed(chunks: Iterable[Pairs]) -> list[tuple[int, int]]:
+    return [pair for one, other in chunks for pair in zip(one.tolist(), other.tolist(), strict=True)]
+
+
+@pytest.fixture
+def bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Always search by blocks, also where comparing all pairs would be cheaper."""
+    monkeypatch.setattr(hamming, "PAIR_COST", 1e9)
+
+
+@shapes
+@pytest.mark.usefixtures("bands")
+@pytest.mark.parametrize("radius", range(9))
+def test_pairs_equal_brute_force(hashes: Hashes, radius: int) -> None:
+    found = listed(near_pairs(hashes, radius))
+    assert len(found) == len(set(found)), "a pair comes once"
+    assert set(found) == {(i, j) for i, j in brute(hashes, hashes, radius) if i < j}
+
+
+@shapes
+@pytest.mark.usefixtures("bands")
+@pytest.mark.parametrize("radius", [0, 1, 4])
+def test_long_runs_are_searched_by_their_other_bits(
+    hashes: Hashes, radius: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hamming, "LONG_RUN", 8)
+    monkeypatch.setattr(hamming, "SCAN_ROWS", 7)
+    test_pairs_equal_brute_force(hashes[:100], radius)
+
+
+@shapes
+@pytest.mark.parametrize("radius", [0, 1, 4, 7])
+def test_matches_between_two_sets_equal_brute_force(
+    hashes: Hashes, radius: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hamming, "LONG_RUN", 20)
+    others = distinct(np.concatenate((hashes[::3], uniform(300, 4))))
+    found = listed(near_matches(hashes, others, radius))
+    assert len(found) == len(set(found))
+    assert set(found) == brute(hashes, others, radius)
+
+
+def star(hashes: Hashes, rank: Positions, radius: int) -> list[int]:
+    """Star selection as one would write it down."""
+    kept: list[int] = []
+    for here, value in enumerate(hashes.tolist()):
+        if all((value ^ int(hashes[other])).bit_count() > radius for other in kept):
+            kept.append(here)
+    return [
+        min(kept, key=lambda k: ((value ^ int(hashes[k])).bit_count(), rank[k])) for value in hashes.tolist()
+    ]
+
+
+@shapes
+@pytest.mark.parametrize("radius", [0, 2, 4, 8])
+@pytest.mark.parametrize("crowded", [False, True])
+def test_star_selection(hashes: Hashes, radius: int, crowded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if crowded:  # as if no pair list of this size fitted in memory
+        monkeypatch.setattr(hamming, "PAIRS_ALLOWED", 30)
+    hashes = hashes[:350]
+    rank = np.random.default_rng(6).permutation(len(hashes))
+    assert leaders(hashes, rank, radius).tolist() == star(hashes, rank, radius)
+
+
+def test_a_giant_crowd_is_not_quadratic() -> None:
+    """30,000 hashes around one, millions of pairs of them near: it ends, and keeps the promises."""
+    crowd = distinct(flipped(np.random.default_rng(7), np.full(30_000, 99, dtype=np.uint64), 4))
+    leader = leaders(crowd, np.arange(len(crowd)), 4)
+    assert (np.bitwise_count(crowd ^ crowd[leader]) <= 4).all()
+    kept = crowd[np.unique(leader)]
+    assert not listed(near_pairs(kept, 4))
+
+
+@pytest.mark.parametrize("radius", [-1, 9])
+def test_radius_out_of_range_is_refused(radius: int) -> None:
+    with pytest.raises(ValueError, match="radius"):
+        list(near_pairs(uniform(3), radius))

@@ -1,0 +1,99 @@
+"""The store and the shard file: growth, order, reading beside a writer, damage explained."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.engine import shardfile, store
+from runner.engine.checkpoint import Checkpoint
+from runner.engine.errors import StoreError
+from runner.engine.items import DONE, Key, Mark, Result
+from runner.engine.shardfile import ShardFile, read_payloads
+from runner.engine.store import Store
+
+
+def result(index: int, payload: bytes) -> Result:
+    return Result(Key(0, index), Mark(DONE, len(payload), ("detail", index)), payload)
+
+
+def test_the_map_grows_and_readers_follow(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FIRST_MAP_SIZE", 1 << 16)
+    path = tmp_path / "00000.lmdb"
+    with ShardFile(path) as writer, ShardFile(path, readonly=True) as reader:
+        for index in range(20):
+            writer.append([result(index, bytes([index]) * 50_000)])
+            assert set(reader.marks()) == set(range(index + 1))
+        assert dict(reader.payloads()) == {index: bytes([index]) * 50_000 for index in range(20)}
+
+
+def test_payloads_come_in_order_whether_asked_for_or_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(shardfile, "READ_AHEAD_BYTES", 64)  # several blocks
+    path = tmp_path / "00000.lmdb"
+    payloads = {index: f"payload {index}".encode() * (index % 7) for index in range(0, 300, 3)}
+    with ShardFile(path) as file:
+        file.append([result(index, payload) for index, payload in reversed(payloads.items())])
+    assert list(read_payloads(path)) == list(payloads.items())
+    assert list(read_payloads(path, [9, 4, 3, 297])) == [(index, payloads[index]) for index in (3, 9, 297)]
+
+
+def test_a_payload_keeps_its_mark(tmp_path):
+    with ShardFile(tmp_path / "00000.lmdb") as file:
+        file.append([result(5, b"five")])
+        assert Mark.unpack(file.marks()[5]) == Mark(DONE, 4, ("detail", 5))
+
+
+def test_a_file_that_is_missing_or_no_lmdb_file_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"gone\.lmdb is missing"):
+        Store(tmp_path / "gone.lmdb", ("a",), readonly=True)
+    (tmp_path / "noise.lmdb").write_bytes(b"noise" * 5000)
+    with pytest.raises(StoreError, match=r"noise\.lmdb"):
+        Store(tmp_path / "noise.lmdb", ("a",))
+
+
+def test_a_failed_change_leaves_nothing(tmp_path):
+    with Store(tmp_path / "a.lmdb", ("a",)) as file:
+
+        def change(txn):
+            file.put(txn, "a", b"key", b"value")
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            file.write(change)
+        with file.read() as txn:
+            assert file.get(txn, "a", b"key") is None
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path):
+    with Checkpoint(tmp_path / "checkpoint.lmdb") as checkpoint:
+        yield checkpoint
+
+
+def test_marks_and_tally_agree_through_repeats_changes_and_forgetting(checkpoint):
+    checkpoint.commit(
+        "toy", [(Key(1, 0), Mark(DONE, 10)), (Key(1, 1), Mark("timeout")), (Key(2, 0), Mark(DONE, 5))]
+    )
+    checkpoint.commit("toy", [(Key(1, 0), Mark(DONE, 10))])  # the same receipt again
+    assert checkpoint.tally("toy") == {1: {DONE: (1, 10), "timeout": (1, 0)}, 2: {DONE: (1, 5)}}
+    checkpoint.commit("toy", [(Key(1, 1), Mark(DONE, 7))])
+    assert checkpoint.tally("toy")[1] == {DONE: (2, 17)}
+    checkpoint.forget("toy", [Key(1, 0), Key(9, 9)])
+    assert checkpoint.tally("toy")[1] == {DONE: (1, 7)}
+    assert dict(checkpoint.marks("toy", 1)) == {1: Mark(DONE, 7)}
+    assert checkpoint.finished("toy", 2) == {0}
+
+
+def test_stages_do_not_see_each_other(checkpoint):
+    checkpoint.commit("toy", [(Key(1, 0), Mark(DONE))])
+    checkpoint.commit("toys", [(Key(1, 5), Mark(DONE))])
+    assert checkpoint.finished("toy", 1) == {0}
+    assert checkpoint.finished("toys", 1) == {5}
+    assert checkpoint.tally("other") == {}
+
+
+def test_notes_are_kept(tmp_path):
+    with Checkpoint(tmp_path / "a.lmdb") as checkpoint:
+        assert checkpoint.note("recipe") is None
+        checkpoint.set_note("recipe", b"exact")
+    with Checkpoint(tmp_path / "a.lmdb", readonly=True) as checkpoint:
+        assert checkpoint.note("recipe") == b"exact"
