@@ -1,5 +1,7 @@
 """The store and the shard file: growth, order, reading beside a writer, damage explained."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,32 @@ def result(index: int, payload: bytes) -> Result:
     return Result(Key(0, index), Mark(DONE, len(payload), ("detail", index)), payload)
 
 
-def test_the_map_grows_and_readers_follow(tmp_path, monkeypatch):
+READ = """
+import sys
+import subprocess
+import sys
+from pathlib import Path
+from runner.engine import store
+store.FIRST_MAP_SIZE = 1 << 16
+from runner.engine.shardfile import ShardFile
+with ShardFile(Path(sys.argv[1]), readonly=True) as file:
+    for line in sys.stdin:
+        print(sum(payload == bytes([index]) * 50_000 for index, payload in file.payloads()), flush=True)
+"""
+
+
+def test_the_map_grows_and_readers_in_other_processes_follow(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "FIRST_MAP_SIZE", 1 << 16)
     path = tmp_path / "00000.lmdb"
-    with ShardFile(path) as writer, ShardFile(path, readonly=True) as reader:
-        for index in range(20):
-            writer.append([result(index, bytes([index]) * 50_000)])
-            assert set(reader.marks()) == set(range(index + 1))
-        assert dict(reader.payloads()) == {index: bytes([index]) * 50_000 for index in range(20)}
+    with ShardFile(path) as writer:
+        writer.append([result(0, bytes(50_000))])
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", READ, str(path)], **pipes) as reader:
+            for index in range(1, 20):
+                writer.append([result(index, bytes([index]) * 50_000)])
+                reader.stdin.write("look\n")
+                reader.stdin.flush()
+                assert int(reader.stdout.readline()) == index + 1
 
 
 def test_payloads_come_in_order_whether_asked_for_or_not(tmp_path, monkeypatch):

@@ -57,10 +57,7 @@ class ShardFile:
 
     def payloads(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, payload) of these indices, or of all, ascending. A missing index is left out."""
-        if indices is None:
-            blocks = self._all_blocks()
-        else:
-            blocks = self._blocks_of(sorted(indices))
+        blocks = self._all_blocks() if indices is None else self._blocks_of(sorted(indices))
         for block in blocks:
             yield from block
 
