@@ -25,6 +25,9 @@ MARKS = "marks"
 TALLY = "tally"
 NOTES = "notes"
 
+# Marks between two reopenings of the store: some 10 MB of pages.
+REOPEN_AFTER = 100_000
+
 Tally = dict[str, tuple[int, int]]
 """Outcome -> (number of items, bytes)."""
 
@@ -37,6 +40,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self._store = Store(path, (MARKS, TALLY, NOTES), readonly=readonly)
+        self._since_reopened = 0
 
     def commit(self, stage: str, receipts: Iterable[tuple[Key, Mark]]) -> None:
         """Remember these marks, durably and all or nothing. Marking an item again replaces its mark."""
@@ -52,6 +56,13 @@ class Checkpoint:
 
         if rows:
             self._store.write(change)
+            self._keep_memory_flat(len(rows))
+
+    def _keep_memory_flat(self, marks: int) -> None:
+        self._since_reopened += marks
+        if self._since_reopened > REOPEN_AFTER:
+            self._store.reopen()
+            self._since_reopened = 0
 
     def forget(self, stage: str, keys: Iterable[Key]) -> None:
         """Make these items pending again."""

@@ -39,10 +39,13 @@ class Store:
         self._lock = threading.Lock()
         if readonly and not path.exists():
             raise StoreError(f"{path} is missing.")
+        self._connect(tables)
+
+    def _connect(self, tables: Sequence[str]) -> None:
         try:
             self._env = self._open(len(tables), lock=True)
         except lmdb.Error as error:
-            if not readonly:
+            if not self.readonly:
                 raise self._translate(error) from error
             self._env = self._open_unlocked(len(tables))
         try:
@@ -50,6 +53,12 @@ class Store:
         except lmdb.Error as error:
             self._env.close()
             raise self._translate(error) from error
+
+    def reopen(self) -> None:
+        """Give back the memory of the pages read so far, which LMDB keeps mapped as long as it is open."""
+        with self._lock:
+            self._env.close()
+            self._connect(list(self._tables))
 
     def _open(self, tables: int, *, lock: bool) -> lmdb.Environment:
         return lmdb.open(

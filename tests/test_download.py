@@ -1,0 +1,223 @@
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import webserver as web
+from webserver import JPEG, WebServer, answer, in_turn, redirect
+
+from runner import download
+from runner.download import DownloadStage, FetchDetail
+from runner.engine.items import DONE, Item, Key, Result
+from runner.fetch import FetchOptions
+from runner.fetch.options import TRANSPORTS
+from runner.manifest import Row, write_manifests
+
+pytestmark = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+def stage(transport: str, **options: Any) -> DownloadStage:
+    settings = {"allow_private": True, "timeout": 0.5, "retries": 0, "connections": 8, **options}
+    return DownloadStage(Path("manifests"), Path("batches"), FetchOptions(transport=transport, **settings))
+
+
+def items(*urls: str) -> Iterator[Item[str]]:
+    return (Item(Key(7, index), url) for index, url in enumerate(urls))
+
+
+def run(work: DownloadStage, *urls: str) -> list[Result]:
+    """The results in the order of the URLs."""
+    results = [result for result in work.process(items(*urls)) if result is not None]
+    assert len(results) == len(urls)
+    return sorted(results, key=lambda result: result.key)
+
+
+def outcomes(results: list[Result]) -> list[str]:
+    return [result.mark.outcome for result in results]
+
+
+def test_reads_its_items_from_the_manifest(transport: str, tmp_path: Path) -> None:
+    write_manifests((Row(f"http://a.example/{number}", {}) for number in range(20)), tmp_path, 10)
+    work = DownloadStage(tmp_path, tmp_path, FetchOptions(transport=transport))
+    assert list(work.read(1, [0, 3, 9])) == [
+        Item(Key(1, 0), "http://a.example/10"),
+        Item(Key(1, 3), "http://a.example/13"),
+        Item(Key(1, 9), "http://a.example/19"),
+    ]
+    assert list(work.read(1, [])) == []
+
+
+def test_is_a_stage_that_can_be_sent_to_workers(transport: str) -> None:
+    work = stage(transport)
+    assert pickle.loads(pickle.dumps(work)) == work
+    assert (work.name, work.slice_size) == ("download", None)
+    assert work.patience > work.options.timeout
+
+
+def test_a_stored_image(transport: str) -> None:
+    with WebServer({"/x": answer(JPEG, headers=["Content-Type: text/html"])}) as server:
+        (result,) = run(stage(transport), server.url("/x"))
+    assert result.key == Key(7, 0)
+    assert result.payload == JPEG
+    assert (result.mark.outcome, result.mark.size) == (DONE, len(JPEG))
+    assert FetchDetail(*result.mark.detail) == FetchDetail(200, 1, "text/html", None)
+
+
+def test_every_url_ends_in_exactly_one_result(transport: str) -> None:
+    cases: dict[str, tuple[web.Handler, str]] = {
+        "/good": (answer(JPEG), DONE),
+        "/gone": (answer(b"no", "410 Gone"), "http_410"),
+        "/empty": (answer(), "empty"),
+        "/html": (answer(b"<html>", headers=["Content-Type: image/jpeg"]), "not_image"),
+        "/tagged": (answer(JPEG, headers=["X-Robots-Tag: noai"]), "robots_tag"),
+        "/tagged-for-another": (answer(JPEG, headers=["X-Robots-Tag: other: noai"]), DONE),
+        "/redirect": (redirect("/good"), DONE),
+        "/loop": (redirect("/loop"), "redirects"),
+        "/to-file": (redirect("file:///etc/passwd"), "scheme"),
+        "/to-nowhere": (redirect("http://[::1"), "redirects"),
+        "/hang": (web.hang, "timeout"),
+        "/drip": (web.drip_body, "timeout"),
+        "/endless": (web.endless_body, "too_large"),
+        "/reset": (web.Visit.reset, "truncated"),
+        "/garbage": (web.raw(b"garbage\r\n\r\n"), "protocol"),
+    }
+    with WebServer({path: handler for path, (handler, _) in cases.items()}) as server:
+        urls = [server.url(path) for path in cases] + ["no url", "ftp://a.example/x"]
+        results = run(stage(transport, max_bytes=1_000_000), *urls)
+    expected = [outcome for _, outcome in cases.values()] + ["invalid_url", "scheme"]
+    assert dict(zip(urls, outcomes(results), strict=True)) == dict(zip(urls, expected, strict=True))
+    assert all((result.payload is not None) == (result.mark.outcome == DONE) for result in results)
+    assert results[6].mark.detail == FetchDetail(200, 1, None, server.url("/good"))
+    assert results[-1].mark.detail == FetchDetail(None, 0, None, None)
+
+
+def test_transient_failures_are_tried_again_and_permanent_ones_are_not(transport: str) -> None:
+    error = answer(b"", "500 Oops")
+    with WebServer({"/late": in_turn(error, error, answer(JPEG)), "/bad": error}) as server:
+        results = run(
+            stage(transport, retries=2, max_wait=0.05), *map(server.url, ("/late", "/bad", "/none"))
+        )
+    assert [(r.mark.outcome, FetchDetail(*r.mark.detail).attempts) for r in results] == [
+        (DONE, 3),
+        ("http_500", 3),
+        ("http_404", 1),
+    ]
+    assert server.counts() == {"/late": 3, "/bad": 3, "/none": 1}
+
+
+def test_hanging_urls_do_not_hold_up_the_others(transport: str) -> None:
+    """With more hanging URLs than would be left room for if each waited for the one before."""
+    with WebServer({"/hang": web.hang, "*": answer(JPEG)}) as server:
+        urls = [server.url("/hang" if number % 20 == 0 else f"/{number}") for number in range(100)]
+        order = [
+            result.mark.outcome
+            for result in stage(transport, timeout=1.0).process(items(*urls))
+            if result is not None
+        ]
+    assert order.count("timeout") == 5
+    assert order[:80] == [DONE] * 80
+
+
+def test_a_retry_after_holds_no_slot(transport: str) -> None:
+    """The only slot is free for another host while one asks us to wait."""
+    busy = in_turn(answer(b"", "429 Slow", ["Retry-After: 1"]), answer(JPEG))
+    with WebServer({"*": busy}) as patient, WebServer({"*": answer(JPEG)}) as other:
+        work = stage(transport, connections=1, retries=1)
+        urls = [patient.url("/"), *(other.url(f"/{number}") for number in range(5))]
+        keys = [result.key.index for result in work.process(items(*urls)) if result is not None]
+    assert sorted(keys[:-1]) == [1, 2, 3, 4, 5]
+    assert keys[-1] == 0
+
+
+def test_a_cap_per_host(transport: str) -> None:
+    most, present, lock = 0, 0, threading.Lock()
+
+    def counting(visit: web.Visit) -> None:
+        nonlocal most, present
+        with lock:
+            present += 1
+            most = max(most, present)
+        visit.server.closing.wait(0.01)
+        with lock:
+            present -= 1
+        visit.answer(JPEG)
+
+    with WebServer({"*": counting}) as server:
+        results = run(stage(transport, per_host=2), *(server.url(f"/{number}") for number in range(20)))
+    assert outcomes(results) == [DONE] * 20
+    assert most <= 2
+
+
+def test_signs_of_life_while_everything_hangs(transport: str) -> None:
+    with WebServer({"*": web.hang}) as server:
+        results = list(stage(transport, timeout=1.5).process(items(server.url("/"))))
+    assert results[0] is None
+    assert [result.mark.outcome for result in results if result is not None] == ["timeout"]
+
+
+def test_a_feed_that_has_nothing_just_now(transport: str) -> None:
+    def feed() -> Iterator[Item[str] | None]:
+        for item in items(server.url("/1"), server.url("/2"), server.url("/3")):
+            yield item
+            yield None
+
+    with WebServer({"*": answer(JPEG)}) as server:
+        results = [result for result in stage(transport).process(feed()) if result is not None]
+    assert sorted(result.key.index for result in results) == [0, 1, 2]
+
+
+def test_takes_no_more_than_it_has_room_for(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slots, and a bounded waiting room for a host that is full."""
+    monkeypatch.setattr(download, "MAX_WAITING", 10)
+    taken = 0
+
+    def feed() -> Iterator[Item[str]]:
+        nonlocal taken
+        for item in items(*[server.url("/")] * 1000):
+            taken += 1
+            yield item
+
+    with WebServer({"*": web.hang}) as server:
+        results = stage(transport, per_host=2).process(feed())
+        next(result for result in results if result is not None)
+        assert taken <= 2 * 2 + 10
+        results.close()  # type: ignore[attr-defined]
+
+
+def test_a_list_of_nothing_but_bad_lines(transport: str) -> None:
+    taken = 0
+
+    def feed() -> Iterator[Item[str]]:
+        nonlocal taken
+        for item in items(*["no url"] * 1000):
+            taken += 1
+            yield item
+
+    results = stage(transport).process(feed())
+    assert next(results) is not None
+    assert taken <= 8
+    assert len([result for result in results if result is not None]) == 999
+
+
+def test_closing_it_drops_what_is_in_flight(transport: str) -> None:
+    with WebServer({"/good": answer(JPEG), "*": web.hang}) as server:
+        urls = [server.url("/hang"), server.url("/good"), server.url("/hang")]
+        results = stage(transport, timeout=600).process(items(*urls))
+        assert next(result for result in results if result is not None).key == Key(7, 1)
+        results.close()  # type: ignore[attr-defined]
+        assert list(results) == []
+
+
+def test_redirects_to_another_host_and_back_to_a_refused_address(transport: str) -> None:
+    with WebServer({"*": answer(JPEG)}) as target:
+        with WebServer({"*": redirect(target.url("/x"))}) as server:
+            (result,) = run(stage(transport), server.url("/"))
+            assert result.mark.detail == FetchDetail(200, 1, None, target.url("/x"))
+            work = stage(transport, allow_private=False)
+            assert (
+                outcomes(run(work, server.url("/"), server.url("/", host="localhost")))
+                == ["blocked_address"] * 2
+            )
+        assert (target.connections, len(server.heads)) == (1, 1)
