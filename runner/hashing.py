@@ -172,7 +172,7 @@ def examine(item: Item[bytes]) -> Result:
         record = fingerprint(item.data).pack()
     except Undecodable as error:
         return Result(item.key, Mark(error.reason))
-    return Result(item.key, Mark(DONE, len(record)), record)
+    return Result(item.key, Mark(DONE, len(item.data)), record)
 
 
 def limit_memory(limit: int) -> None:

@@ -221,9 +221,9 @@ def _keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: str) -> 
         checkpoint.set_note("recipe", recipe.encode())
 
 
-def images(job: Job) -> Iterator[tuple[ListedItem, bytes]]:
-    """Every stored image of a job, in order, as (item, bytes as served)."""
-    folder = job.folder
+def images(job: Job | str | Path) -> Iterator[tuple[ListedItem, bytes]]:
+    """Every stored image of a job (or of the job in a folder), in order, as (item, bytes as served)."""
+    folder = job.folder if isinstance(job, Job) else JobFolder.open(Path(job))
     batch: Iterator[tuple[int, bytes]] = iter(())
     shard = -1
     for item in list_items(folder, state="stored", details=False):
