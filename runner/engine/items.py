@@ -32,8 +32,8 @@ class Item(Generic[T]):
 class Mark:
     """What the checkpoint remembers of an item in a stage.
 
-    ``outcome`` is ``DONE`` or the reason of the failure, ``size`` the bytes of what was
-    worked on (for progress and totals), ``detail`` a tuple of msgpack values whose meaning is the stage's own.
+    ``outcome`` is ``DONE`` or the reason of the failure, ``size`` the bytes that were worked on (for
+    progress and totals), ``detail`` a tuple of msgpack values whose meaning is the stage's own.
     """
 
     outcome: str
