@@ -1,0 +1,43 @@
+"""The limit to come close to: so many processes that do nothing but ``imagehash.phash(Image.open(...))``.
+
+``python reference_hash.py BATCHES PROCESSES``: over every image in a folder of batches, hashes thrown away.
+"""
+
+import multiprocessing
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import imagehash
+from PIL import Image
+
+from runner.engine.shardfile import ShardFile, read_payloads
+
+
+def main(batches: Path, processes: int) -> int:
+    work = [(file, sorted(indices(file))) for file in sorted(batches.glob("*.lmdb"))]
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=hash_images, args=([(file, found[k::processes]) for file, found in work],))
+        for k in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return int(any(worker.exitcode for worker in workers))
+
+
+def indices(file: Path) -> list[int]:
+    with ShardFile(file, readonly=True) as shard:
+        return list(shard.marks())
+
+
+def hash_images(work: list[tuple[Path, list[int]]]) -> None:
+    for file, found in work:
+        for _index, body in read_payloads(file, found):
+            imagehash.phash(Image.open(BytesIO(body)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
