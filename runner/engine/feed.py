@@ -59,7 +59,7 @@ class Feed(Iterator[Item[Any] | None]):
                     break
             if len(self._board):
                 return None
-            self._writer.check()
+            self.beat()
             time.sleep(PAUSE_SECONDS)
         raise StopIteration
 

@@ -106,6 +106,8 @@ class ChunkWriter:
         self._store(chunk)
         if chunk:
             self._deliver(chunk)
+        with self._backlog_lock:
+            self._backlog -= sum(len(result.payload or b"") for result in chunk)
         for shard in seals:
             self._release(shard)
         return go_on
@@ -139,8 +141,6 @@ class ChunkWriter:
                 by_shard[result.key.shard].append(result)
         for shard, results in by_shard.items():
             self._files[shard][0].append(results)
-            with self._backlog_lock:
-                self._backlog -= sum(len(result.payload or b"") for result in results)
 
     def _release(self, shard: int) -> None:
         with self._files_lock:
