@@ -33,6 +33,7 @@ def test_what_was_delivered_waits_no_longer(tmp_path: Path, monkeypatch, output)
 
 def test_it_says_when_the_disk_is_slower_than_the_work(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(writer, "BACKLOG_BYTES", 10_000)
+    monkeypatch.setattr(writer, "CHUNK_SECONDS", 600)
     chunks = ChunkWriter(None, lambda results: None)
     for result in results(20):
         chunks.add(result)  # the chunk is not full and not old enough to be committed

@@ -4,9 +4,10 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from tools.checks import Checks
 from tools.driver import Job
 from tools.pictures import displayed, distance, fingerprint
@@ -100,10 +101,9 @@ def faithful(file: Path, entry: Entry) -> bool:
     """Whether an exported file is right for what was served."""
     assert entry.stored is not None
     assert entry.picture is not None
-    body = file.read_bytes()
-    with Image.open(file) as image:
-        if image.format != "JPEG" or image.getexif().get(ORIENTATION, 1) != 1:
-            return False
+    body = file.read_bytes() if file.is_file() else b""
+    if not _upright_jpeg(body):
+        return False
     if _upright_jpeg(entry.stored):
         return body == entry.stored
     one, other = displayed(body), displayed(entry.stored)
@@ -111,8 +111,9 @@ def faithful(file: Path, entry: Entry) -> bool:
 
 
 def _upright_jpeg(body: bytes) -> bool:
-    with Image.open(io.BytesIO(body)) as image:
+    with suppress(UnidentifiedImageError), Image.open(io.BytesIO(body)) as image:
         return image.format == "JPEG" and image.getexif().get(ORIENTATION, 1) == 1
+    return False
 
 
 def url(site: str, entry: Entry) -> str:

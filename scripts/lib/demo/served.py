@@ -4,13 +4,14 @@ import time
 from pathlib import Path
 
 from tools.checks import Checks
-from tools.driver import CommandFailed, Job, command_line, cost_of_a_kill, digests, finish, tell
+from tools.driver import CommandFailed, Job, command_line, cost_of_a_kill, digests, finish, tell, to_paste
 from tools.narrative import say, show_command, show_output
 from tools.server import serve
 
 from . import outcome
 from .pool import build
 
+SCRIPT = Path(__file__).resolve().parents[2] / "demo"
 RATE = 200  # images a second: slow enough that half-way is half-way
 WORKERS = 4
 CONNECTIONS = 16
@@ -90,6 +91,6 @@ def say_goodbye(checks: Checks, job: Job, out: Path, seconds: float) -> None:
     show_output(
         f"{tell(out)}  the pictures, and metadata.jsonl: where each comes from\n"
         f"{tell(job.folder)}  the job: manifests, packed images, hashes, checkpoint\n"
-        f".venv/bin/{command_line('ls', job.folder, '--state', 'failed')}  what failed, and why\n"
-        f"scripts/demo URLS.txt  the same with your own list"
+        f"{to_paste('ls', job.folder, '--state', 'failed')}  what failed, and why\n"
+        f"{tell(SCRIPT)} URLS.txt  the same with your own list"
     )

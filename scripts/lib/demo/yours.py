@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from tools.driver import RUNNER, command_line, tell
+from tools.driver import RUNNER, command_line, tell, to_paste
 from tools.narrative import say, show_command
 
 
@@ -13,16 +13,16 @@ def run(folder: Path, urls: Path) -> int:
     code = _in_the_foreground("start", job, urls)
     if code:
         if job.exists():
-            say(f"It stopped before the end. To go on:  .venv/bin/{command_line('resume', job)}")
+            say(f"It stopped before the end. To go on:  {to_paste('resume', job)}")
         return code
     say("The second pass: what is in each image, which are the same, and out with the good ones.")
     code = _in_the_foreground("export", job, out)
     if code:
-        say(f"It stopped before the end. To go on:  .venv/bin/{command_line('export', job, out)}")
+        say(f"It stopped before the end. To go on:  {to_paste('export', job, out)}")
         return code
     _in_the_foreground("status", job)
     say(f"The pictures are in {tell(out)}; where each comes from is in its metadata.jsonl.")
-    say(f"What became of each URL:  .venv/bin/{command_line('ls', job)}")
+    say(f"What became of each URL:  {to_paste('ls', job)}")
     return 0
 
 

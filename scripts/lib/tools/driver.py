@@ -69,8 +69,13 @@ class Job:
         return Child([*RUNNER, *arguments])
 
 
-def command_line(*arguments: str | Path) -> str:
-    return shlex.join(["runner", *(tell(argument) for argument in arguments)])
+def command_line(*arguments: str | Path, program: str | Path = "runner") -> str:
+    return shlex.join(tell(argument) for argument in (program, *arguments))
+
+
+def to_paste(*arguments: str | Path) -> str:
+    """The command line of a `runner` command that works without an activated environment."""
+    return command_line(*arguments, program=Path(sys.executable).with_name("runner"))
 
 
 def tell(argument: str | Path) -> str:

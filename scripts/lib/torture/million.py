@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, folder: Path, checks: Checks) -> None:
     www = folder / "www"
     www.mkdir()
-    (www / "one.jpg").write_bytes(encode(photograph(1, (80, 60), grain=0), quality=40))
+    (www / "one.jpg").write_bytes(encode(photograph(1, (64, 48), grain=0), quality=30))
     print(f"One image of {(www / 'one.jpg').stat().st_size} bytes at {options.urls:,} URLs", flush=True)
     job = Job(folder / "job")
     with nginx.serve(www, only="one.jpg") as site:
@@ -81,8 +81,9 @@ def watch(child: Child, job: Job) -> tuple[list[Sample], list[float]]:
         except CommandFailed:  # the job is just being made
             continue
         delays.append(time.monotonic() - began)
-        if len(delays) % 10 == 0:
-            print(f"{done:,} stored; status took {delays[-1]:.2f} s; {samples[-1]}", flush=True)
+        if samples and len(delays) % 10 == 0:
+            parent, worker = samples[-1].parent, samples[-1].worker
+            print(f"{done:,} stored; parent {parent:.0f} MB, worker {worker:.0f} MB", flush=True)
     return samples, delays
 
 
