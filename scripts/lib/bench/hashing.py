@@ -61,7 +61,7 @@ def runner(folder: Path, job: Path, workers: int) -> Contender:
 
     return Contender(
         f"runner hash, {workers} workers",
-        [*RUNNER, "hash", folder, "--workers", str(workers)],
+        [*RUNNER, "hash", folder, "--no-progress", "--workers", str(workers)],
         prepare,
         clean_up,
     )
