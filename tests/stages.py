@@ -65,9 +65,10 @@ class Spinning(Stage):
     """Item 7 never ends."""
 
     def work(self, item: Item[int]) -> Result:
+        result = super().work(item)
         while item.key.index == 7:
             time.sleep(0.01)
-        return super().work(item)
+        return result
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_an_item_that_kills_its_worker_twice_is_marked_crashed_and_costs_nothing
 
 
 @pytest.mark.parametrize("slice_size", [None, 8])
-def test_those_in_flight_beside_the_guilty_one_are_tried_alone(tmp_path, checkpoint, slice_size):
+def test_those_in_flight_beside_the_guilty_one_are_found_innocent(tmp_path, checkpoint, slice_size):
     run(stages.DeadlyWide(tmp_path / "out", slice_size), WORK, checkpoint, workers=2)
     assert outcomes(checkpoint) == {DONE: SHARDS * (ITEMS - 1), CRASHED: SHARDS}
     check_stored(tmp_path / "out", missing=[7])
@@ -114,6 +114,30 @@ def test_those_in_flight_beside_the_guilty_one_are_tried_alone(tmp_path, checkpo
 def test_a_worker_that_shows_no_sign_of_life_is_replaced(tmp_path, checkpoint):
     run(stages.Spinning(tmp_path / "out", patience=1.5), WORK[:1], checkpoint, workers=2)
     assert outcomes(checkpoint) == {DONE: ITEMS - 1, CRASHED: 1}
+
+
+def test_a_worker_that_ends_because_it_is_told_to_convicts_nobody(tmp_path, checkpoint):
+    log, stop, pids = tmp_path / "log", Stop(), []
+
+    def next_pid() -> int | None:
+        lines = log.read_text().splitlines() if log.exists() else []
+        stuck = [int(line.split()[2]) for line in lines if line.split()[1] == "7"]
+        return stuck[-1] if len(stuck) > len(pids) else None
+
+    def kill_then_stop(marks: Sequence[Mark]) -> None:
+        pid = next_pid()
+        if pid is not None:
+            pids.append(pid)
+            if len(pids) == 1:
+                os.kill(pid, signal.SIGKILL)
+            else:
+                stop.ask()
+
+    with pytest.raises(StoppedError):
+        stage = stages.Spinning(tmp_path / "out", log=log)
+        run(stage, WORK[:1], checkpoint, workers=1, watch=kill_then_stop, stop=stop)
+    assert len(pids) == 2
+    assert CRASHED not in outcomes(checkpoint)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

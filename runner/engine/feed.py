@@ -46,6 +46,7 @@ class Feed(Iterator[Item[Any] | None]):
         self._stop = stop
         self._items: Iterator[Item[Any]] = iter(())
         self._task = Task(0, [])
+        self._next: Task | None = None
         self._given = 0
 
     def __next__(self) -> Item[Any] | None:
@@ -79,7 +80,7 @@ class Feed(Iterator[Item[Any] | None]):
         return self._stop.overdue
 
     def _held_back(self) -> bool:
-        return self._writer.behind or self._board.full or (self._task.alone and len(self._board) > 0)
+        return self._writer.behind or self._board.full
 
     def _next_item(self) -> Item[Any] | None:
         while True:
@@ -90,12 +91,17 @@ class Feed(Iterator[Item[Any] | None]):
                     self._tasks.prefetch()
                 return item
             self._check_that_all_were_read()
-            task = self._tasks.get()
-            if task is None:
+            if not self._begin_next_task():
                 return None
-            self._begin(task)
-            if task.alone and len(self._board):
-                return None
+
+    def _begin_next_task(self) -> bool:
+        """Take up a task; False if there is none now, or if it has to wait for what is in flight."""
+        self._next = self._next or self._tasks.get()
+        if self._next is None or (len(self._board) and (self._task.apart or self._next.apart)):
+            return False
+        task, self._next = self._next, None
+        self._begin(task)
+        return True
 
     def _begin(self, task: Task) -> None:
         self._task = self._shards.begin(task)

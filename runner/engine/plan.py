@@ -14,11 +14,11 @@ Work = Iterable[tuple[int, Sequence[int]]]
 
 @dataclass(slots=True)
 class Task:
-    """Pending items of one shard. ``alone``: each is given to the stage with nothing else in flight."""
+    """Pending items of one shard. ``apart``: no item of another task may be in flight beside them."""
 
     shard: int
     indices: list[int]
-    alone: bool = False
+    apart: bool = False
 
 
 def pending_tasks(stage: str, work: Work, checkpoint: Checkpoint) -> Iterator[Task]:
@@ -52,7 +52,7 @@ class OpenShards:
         self._opened[task.shard] += 1
         self._unfinished[task.shard] += len(pending)
         self._seal_if_complete(task.shard)
-        return Task(task.shard, pending, task.alone)
+        return Task(task.shard, pending, task.apart)
 
     def finish(self, result: Result) -> None:
         """Hand a result to the writer."""

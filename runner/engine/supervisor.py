@@ -1,8 +1,9 @@
 """The parent's side: hands tasks to workers, books what they report, replaces those that die.
 
 A worker that dies (a segfault in a decoder, the kernel's out-of-memory killer) or shows no sign of life for
-``stage.patience`` seconds is replaced. The items on its board are tried once more, each alone; one that
-kills its worker even then is marked CRASHED. Whatever else it had goes back on the agenda.
+``stage.patience`` seconds is replaced. The items on its board are suspects and are tried again in two halves,
+each apart from everything else; a half that kills its worker is halved again, until one item is left that
+kills its worker all alone: that one is marked CRASHED. Whatever else the worker had goes back on the agenda.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from .writer import ChunkWriter
 # How often the supervisor looks up when nothing is reported.
 LOOK_SECONDS = 0.1
 # So many workers may die in a row, without a result from any, before the run is given up.
-DEATHS_IN_A_ROW = 12
+DEATHS_IN_A_ROW = 20
 
 
 class Supervisor:
@@ -35,6 +36,7 @@ class Supervisor:
         self._stop = stop
         self._workers: list[WorkerProcess] = []
         self._deaths = 0
+        self._dismissed = False
         self._looked = time.monotonic()
         # With slices the parent writes the payloads; a whole shard is written by the worker that has it.
         self._writer = ChunkWriter(stage.output if stage.slice_size else None, ledger.add)
@@ -110,17 +112,19 @@ class Supervisor:
             self._ledger.add(results)
 
     def _bury(self, worker: WorkerProcess) -> None:
-        """Account for a worker that has ended, as asked or not."""
+        """Account for a worker that has ended."""
         self._workers.remove(worker)
+        if self._dismissed:
+            worker.close()  # as it was told: what it had in flight is pending, and nobody is to blame
+            return
         suspects = worker.suspects()
-        for key in [key for key in suspects if worker.was_alone(key)]:
-            suspects.remove(key)
-            worker.finish(key)
-            self._accept([Result(key, Mark(CRASHED))])
+        if worker.convicts(suspects):
+            guilty = suspects.pop()
+            worker.finish(guilty)
+            self._accept([Result(guilty, Mark(CRASHED))])
         self._agenda.put_back(worker.leftovers(suspects))
-        idle = worker.idle
+        self._deaths += not worker.idle
         code = worker.close()
-        self._deaths += not idle
         if code > 0 or self._deaths > DEATHS_IN_A_ROW:
             raise WorkerError(
                 f"Worker processes of the {self._stage.name} stage keep dying (exit code {code}). What is "
@@ -138,6 +142,7 @@ class Supervisor:
 
     def _dismiss(self, message: str) -> None:
         """Let the workers end, book their last reports, and commit everything."""
+        self._dismissed = True
         try:
             for worker in self._workers:
                 worker.send(message)

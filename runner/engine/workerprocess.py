@@ -33,7 +33,7 @@ class WorkerProcess:
             self.connection.send_bytes(pickle.dumps(stage))
         self.wants = False
         self._pending: dict[int, set[int]] = defaultdict(set)
-        self._alone: set[Key] = set()
+        self._apart: set[Key] = set()
         self._beat = 0.0
         self._silent = -START_SECONDS
 
@@ -45,15 +45,15 @@ class WorkerProcess:
     def give(self, tasks: list[Task]) -> None:
         for task in tasks:
             self._pending[task.shard].update(task.indices)
-            if task.alone:
-                self._alone.update(Key(task.shard, index) for index in task.indices)
+            if task.apart:
+                self._apart.update(Key(task.shard, index) for index in task.indices)
         self.wants = False
         self.send(tasks)
 
     def finish(self, key: Key) -> None:
         """Book one of the items that it was given."""
         self._pending[key.shard].discard(key.index)
-        self._alone.discard(key)
+        self._apart.discard(key)
         if not self._pending[key.shard]:
             del self._pending[key.shard]
 
@@ -75,15 +75,20 @@ class WorkerProcess:
         """The items that it was working on when it died."""
         return [key for key in self.board.read() if key.index in self._pending.get(key.shard, ())]
 
-    def was_alone(self, key: Key) -> bool:
-        return key in self._alone
+    def convicts(self, suspects: list[Key]) -> bool:
+        """Whether the death proves anything: a single suspect, with nothing else in flight beside it."""
+        return len(suspects) == 1 and suspects[0] in self._apart
 
     def leftovers(self, suspects: list[Key]) -> list[Task]:
-        """Tasks that finish what it was given, with the suspects each alone, first."""
-        alone = sorted(self._alone.union(suspects))
-        tasks = [Task(key.shard, [key.index], alone=True) for key in alone]
+        """Tasks that finish what it was given: the suspects in halves, each apart, and the rest as before."""
+        tasks = []
+        for shard in sorted(self._pending):
+            suspected = [key.index for key in suspects if key.shard == shard]
+            middle = len(suspected) // 2
+            halves = [half for half in (suspected[:middle], suspected[middle:]) if half]
+            tasks += [Task(shard, half, apart=True) for half in halves]
         for shard, indices in sorted(self._pending.items()):
-            rest = sorted(indices.difference(key.index for key in alone if key.shard == shard))
+            rest = sorted(indices.difference(key.index for key in suspects if key.shard == shard))
             if rest:
                 tasks.append(Task(shard, rest))
         return tasks
