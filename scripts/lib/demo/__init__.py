@@ -5,8 +5,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.driver import tell
-
 from . import served, yours
 
 FOLDER = Path(__file__).resolve().parents[3] / "demo"
@@ -14,7 +12,9 @@ FOLDER = Path(__file__).resolve().parents[3] / "demo"
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="scripts/demo", description=__doc__, epilog=f"Everything goes to {FOLDER}, replaced at each run."
+        prog="scripts/demo",
+        description=__doc__,
+        epilog=f"Everything goes to {FOLDER}: local/ is replaced at each run, lists/NAME/ is gone on with.",
     )
     parser.add_argument(
         "urls",
@@ -25,8 +25,11 @@ def main(arguments: Sequence[str]) -> int:
     urls = parser.parse_args(arguments).urls
     if urls and not urls.is_file():
         parser.error(f"there is no file {urls}")
-    if urls and urls.resolve().is_relative_to(FOLDER):
-        parser.error(f"{urls} is in {tell(FOLDER)}, which is replaced at each run: copy it elsewhere first")
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
-    return yours.run(FOLDER, urls) if urls else served.run(FOLDER)
+    if urls:
+        folder = FOLDER / "lists" / urls.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        return yours.run(folder, urls)
+    folder = FOLDER / "local"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return served.run(folder)

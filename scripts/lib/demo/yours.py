@@ -9,8 +9,12 @@ from tools.narrative import say, show_command
 
 def run(folder: Path, urls: Path) -> int:
     job, out = folder / "job", folder / "export"
-    say(f"Downloading what {tell(urls)} lists. Ctrl-C stops it, and nothing that has arrived is lost.")
-    code = _in_the_foreground("start", job, urls)
+    if (job / "job.json").exists():
+        say(f"Going on with the job in {tell(job)}. (Remove {tell(folder)} to begin anew with {tell(urls)}.)")
+        code = _in_the_foreground("resume", job)
+    else:
+        say(f"Downloading what {tell(urls)} lists. Ctrl-C stops it, and nothing that has arrived is lost.")
+        code = _in_the_foreground("start", job, urls)
     if code:
         if job.exists():
             say(f"It stopped before the end. To go on:  {to_paste('resume', job)}")
