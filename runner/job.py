@@ -31,6 +31,8 @@ from .sources import rows
 FORMAT = 1
 """Version of the job folder. A reader refuses a newer one."""
 
+MAX_WORKERS = 256
+
 _CONFIG = "job.json"
 _LOCK = "lock"
 _MANIFESTS = "manifests"
@@ -48,8 +50,7 @@ class JobConfig:
     fetch: FetchOptions = field(default_factory=FetchOptions)
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise UsageError("--workers must not be negative (0 works in one process).")
+        check_workers(self.workers)
         if self.shard_size < 1:
             raise UsageError("--shard-size must be at least 1.")
 
@@ -68,6 +69,14 @@ class JobConfig:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]))
+
+
+def check_workers(workers: int) -> None:
+    """Raise UsageError if so many worker processes make no sense."""
+    if not 0 <= workers <= MAX_WORKERS:
+        raise UsageError(
+            f"--workers is a number from 0 (all in one process) to {MAX_WORKERS}, not {workers}."
+        )
 
 
 class JobFolder:

@@ -19,7 +19,7 @@ from .engine.run import ignore, run
 from .engine.shardfile import read_payloads, shard_file
 from .engine.stop import Stop
 from .errors import StoreError, UsageError
-from .job import JobConfig, JobFolder
+from .job import JobConfig, JobFolder, check_workers
 from .listing import ListedItem, list_items
 from .manifest import Head
 from .status import Status, read_status
@@ -143,8 +143,9 @@ class Job:
     def _session(
         self, workers: int | None, progress: Progress | None, stop: Stop | None
     ) -> "Iterator[_Session]":
+        size = self.folder.config.workers if workers is None else workers
+        check_workers(size)
         with self.folder.lock(), self.folder.checkpoint() as checkpoint:
-            size = self.folder.config.workers if workers is None else workers
             yield _Session(checkpoint, size, progress or Silence(), stop or Stop())
 
     def _download_stage(self, workers: int, shards: int) -> DownloadStage:

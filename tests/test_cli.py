@@ -211,6 +211,12 @@ def test_the_environment_is_checked_like_the_command_line(cli, urls, monkeypatch
         monkeypatch.delenv(f"RUNNER_{name}")
 
 
+def test_the_environment_of_another_command_is_no_concern(cli, job, monkeypatch):
+    monkeypatch.setenv("RUNNER_NEAR", "nonsense")
+    monkeypatch.setenv("RUNNER_WORKERS", "")
+    assert cli("status", job)[0] == 0
+
+
 def test_private_addresses_are_refused_by_default(cli, site, urls):
     assert cli("start", "cats", urls, "--workers", 0)[0] == 0
     assert json.loads(cli("status", "cats", "--json")[1])["reasons"]["blocked_address"] == 12
@@ -226,6 +232,7 @@ def test_private_addresses_are_refused_by_default(cli, site, urls):
         (["start", "new", "urls.txt", "--timeout", "0"], 2, "--timeout"),
         (["start", "new", "urls.txt", "--workers", "-1"], 2, "--workers"),
         (["resume", "nowhere"], 1, "runner start nowhere LIST"),
+        (["hash", "cats", "--workers", "-1"], 2, "--workers"),
         (["status", "urls.txt"], 1, "is not a job"),
         (["export", "cats", "urls.txt"], 2, "is not a folder"),
         (["export", "cats", "cats/out"], 2, "overlaps"),

@@ -49,11 +49,20 @@ def build_parser() -> ArgumentParser:
         epilog="Every option can also be given in the environment as RUNNER_<NAME>, e.g. RUNNER_WORKERS=4.",
     )
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
-    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    actions = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
+    )
     for add in (_add_start, _add_resume, _add_export, _add_status, _add_ls, _add_hash):
-        command = add(actions)
-        _take_defaults_from_environment(command)
+        add(actions)
     return parser
+
+
+class _CommandParser(ArgumentParser):
+    """The parser of one command; only when that command is given does its environment count."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        _take_defaults_from_environment(self)
+        return super().parse_known_args(args, namespace)
 
 
 def _command(actions: Any, name: str, run: commands.Command, text: str, example: str) -> ArgumentParser:
@@ -189,7 +198,7 @@ def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(def
 def _take_defaults_from_environment(parser: ArgumentParser) -> None:
     for action in parser._actions:
         name = "RUNNER_" + (action.option_strings or [""])[-1].lstrip("-").replace("-", "_").upper()
-        if not action.option_strings or name not in os.environ:
+        if not action.option_strings or not os.environ.get(name):
             continue
         try:
             parser.set_defaults(**{action.dest: _from_environment(action, os.environ[name])})
