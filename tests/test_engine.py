@@ -133,8 +133,8 @@ def test_a_worker_that_ends_because_it_is_told_to_convicts_nobody(tmp_path, chec
             else:
                 stop.ask()
 
+    stage = stages.Spinning(tmp_path / "out", log=log)
     with pytest.raises(StoppedError):
-        stage = stages.Spinning(tmp_path / "out", log=log)
         run(stage, WORK[:1], checkpoint, workers=1, watch=kill_then_stop, stop=stop)
     assert len(pids) == 2
     assert CRASHED not in outcomes(checkpoint)
