@@ -11,7 +11,6 @@ by rename: a kill leaves the old one whole. It is never changed after that, so i
 """
 
 import json
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .choice import Choice, Filters, Selection, choose, load
+from .engine.files import sync_folder
 from .engine.items import Key
 from .engine.store import Store
 
@@ -142,20 +142,12 @@ class _replacing:
         self._store.close()
         if error is None:
             self._temporary.replace(self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
         self._temporary.unlink(missing_ok=True)
         self._temporary.with_name(f"{self._temporary.name}-lock").unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class DedupTable:

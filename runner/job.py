@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from .engine.checkpoint import Checkpoint
+from .engine.files import sync_folder
 from .engine.lock import Lock, is_locked
 from .engine.store import LMDB_ENGINE
 from .errors import JobError, UsageError
@@ -171,7 +172,7 @@ def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path / _CONFIG)
-    _sync_folder(path)
+    sync_folder(path)
 
 
 def _check_free(path: Path) -> None:
@@ -197,11 +198,3 @@ def _clear_unfinished(path: Path) -> None:
     for name in (_MANIFESTS, _MANIFESTS + _PARTIAL):
         shutil.rmtree(path / name, ignore_errors=True)
     (path / (_CONFIG + _PARTIAL)).unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -4,26 +4,31 @@ Table ``marks``: stage name, NUL, shard (u32), index (u32) -> ``Mark.pack``.
 Table ``tally``: stage name, NUL, shard (u32) -> msgpack map of outcome -> [count, bytes].
 Table ``notes``: name -> bytes, for the few things a job remembers beside its items.
 
-Marks and tally change in the same transaction, so a tally is exact after any crash, and a status needs to
-read only one small record per shard.
+Every value is sealed with a checksum. Marks and tally change in the same transaction, so a tally is exact
+after any crash, and a status needs to read only one small record per shard.
 """
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import lmdb
 import msgpack
 
+from .errors import DamagedError
 from .items import Key, Mark
+from .seal import seal, unseal
 from .store import Store
+
+T = TypeVar("T")
 
 MARKS = "marks"
 TALLY = "tally"
 NOTES = "notes"
+TABLES = (MARKS, TALLY, NOTES)
 
 # Marks between two reopenings of the store: some 10 MB of pages.
 REOPEN_AFTER = 100_000
@@ -39,7 +44,8 @@ class Checkpoint:
     """What is finished. One process writes it; any number may read it meanwhile."""
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self._store = Store(path, (MARKS, TALLY, NOTES), readonly=readonly)
+        self.path = path
+        self._store = Store(path, TABLES, readonly=readonly)
         self._since_reopened = 0
 
     def commit(self, stage: str, receipts: Iterable[tuple[Key, Mark]]) -> None:
@@ -93,32 +99,44 @@ class Checkpoint:
 
     def marks(self, stage: str, shard: int) -> Iterator[tuple[int, Mark]]:
         """(index, mark) of one shard, ascending."""
-        for name, mark in self._rows(MARKS, _prefix(stage) + _U32.pack(shard)):
-            yield _U32.unpack(name[-4:])[0], Mark.unpack(mark)
+        yield from self._rows(MARKS, _prefix(stage) + _U32.pack(shard), Mark.unpack)
 
     def finished(self, stage: str, shard: int) -> set[int]:
-        """Indices of one shard that have a mark."""
-        rows = self._rows(MARKS, _prefix(stage) + _U32.pack(shard))
-        return {_U32.unpack(name[-4:])[0] for name, _ in rows}
+        """Indices of one shard that have a mark. Raises DamagedError if the tally tells another number."""
+        prefix = _prefix(stage) + _U32.pack(shard)
+        found = {index for index, _ in self._rows(MARKS, prefix, unseal)}
+        told = sum(
+            count for _, tally in self._rows(TALLY, prefix, _unpack_tally) for count, _ in tally.values()
+        )
+        if len(found) != told:
+            raise DamagedError(self.path, f"shard {shard} has {len(found)} {stage} marks, its tally {told}")
+        return found
 
     def tally(self, stage: str) -> dict[int, Tally]:
         """Per shard, how many items have which outcome, and their bytes."""
-        return {
-            _U32.unpack(name[-4:])[0]: _unpack_tally(row) for name, row in self._rows(TALLY, _prefix(stage))
-        }
+        return dict(self._rows(TALLY, _prefix(stage), _unpack_tally))
+
+    def stages(self) -> list[str]:
+        """Names of the stages that ever had a mark."""
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, TALLY)
+            keys = [] if cursor is None else cursor.iternext(values=False)
+            return sorted({bytes(key)[:-5].decode() for key in keys})
 
     def note(self, name: str) -> bytes | None:
         """What was noted under this name."""
         with self._store.read() as txn:
-            return self._store.get(txn, NOTES, name.encode())
+            sealed = self._store.get(txn, NOTES, name.encode())
+            return None if sealed is None else unseal(sealed)
 
     def set_note(self, name: str, value: bytes) -> None:
         """Remember ``value`` under this name, durably."""
-        self._store.write(lambda txn: self._store.put(txn, NOTES, name.encode(), value))
+        self._store.write(lambda txn: self._store.put(txn, NOTES, name.encode(), seal(value)))
 
-    def _rows(self, table: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    def _rows(self, table: str, prefix: bytes, unpack: Callable[[bytes], T]) -> list[tuple[int, T]]:
+        """The last number of each key that begins so, and its value."""
         # A list, not a generator: a transaction left open at a yield would forbid map growth and pin pages.
-        rows: list[tuple[bytes, bytes]] = []
+        rows: list[tuple[int, T]] = []
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, table)
             if cursor is None or not cursor.set_range(prefix):
@@ -126,7 +144,7 @@ class Checkpoint:
             for key, value in cursor:
                 if not bytes(key).startswith(prefix):
                     break
-                rows.append((bytes(key), bytes(value)))
+                rows.append((_U32.unpack(key[-4:])[0], unpack(bytes(value))))
         return rows
 
     def close(self) -> None:
@@ -167,7 +185,7 @@ class _Tallies:
     def save(self) -> None:
         for shard, counts in self._counts.items():
             row = msgpack.packb({outcome: entry for outcome, entry in counts.items() if entry[0]})
-            self._store.put(self._txn, TALLY, self._prefix + _U32.pack(shard), row)
+            self._store.put(self._txn, TALLY, self._prefix + _U32.pack(shard), seal(row))
 
 
 def _prefix(stage: str) -> bytes:
@@ -175,4 +193,4 @@ def _prefix(stage: str) -> bytes:
 
 
 def _unpack_tally(row: bytes) -> Tally:
-    return {outcome: (count, size) for outcome, (count, size) in msgpack.unpackb(row).items()}
+    return {outcome: (count, size) for outcome, (count, size) in msgpack.unpackb(unseal(row)).items()}

@@ -7,6 +7,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgpack
 
+from .seal import seal, unseal
+
 T = TypeVar("T")
 
 DONE = "done"
@@ -41,11 +43,12 @@ class Mark:
     detail: tuple[Any, ...] = ()
 
     def pack(self) -> bytes:
-        return bytes(msgpack.packb((self.outcome, self.size, self.detail)))
+        return seal(msgpack.packb((self.outcome, self.size, self.detail)))
 
     @classmethod
     def unpack(cls, data: bytes) -> "Mark":
-        outcome, size, detail = msgpack.unpackb(data, use_list=False)
+        """Raises SealError if these are not the bytes that were packed."""
+        outcome, size, detail = msgpack.unpackb(unseal(data), use_list=False)
         return cls(outcome, size, detail)
 
 

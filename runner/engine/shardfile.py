@@ -1,10 +1,11 @@
 """The LMDB file that takes one shard's payloads in one stage: ``batches/00017.lmdb``, ``hashes/00017.lmdb``.
 
 Table ``payloads``: index (u32, big-endian) -> the payload, byte for byte.
-Table ``marks``:    index (u32, big-endian) -> the mark that belongs to it (``Mark.pack``).
+Table ``marks``:    index (u32, big-endian) -> checksum of the payload, then its mark (``Mark.pack``).
 
 A payload and its mark are committed together, before the checkpoint hears of them. So after a crash the
-marks that the checkpoint misses are read back from here, and nothing stored is made twice.
+marks that the checkpoint misses are read back from here, and nothing stored is made twice. A payload that
+does not match its checksum is never handed out.
 """
 
 import struct
@@ -15,7 +16,8 @@ from typing import Self
 
 import lmdb
 
-from .items import Result
+from .items import Key, Mark, Result
+from .seal import WIDTH, SealError, checksum
 from .store import Store
 
 PAYLOADS = "payloads"
@@ -24,6 +26,10 @@ MARKS = "marks"
 READ_AHEAD_BYTES = 4 << 20
 
 _INDEX = struct.Struct(">I")
+
+
+def _label(result: Result) -> bytes:
+    return checksum(result.payload or b"") + result.mark.pack()
 
 
 def shard_file(folder: Path, shard: int) -> Path:
@@ -39,21 +45,63 @@ class ShardFile:
 
     def append(self, results: Iterable[Result]) -> None:
         """Commit payloads with their marks, durably and all or nothing."""
-        rows = sorted((_INDEX.pack(r.key.index), r.payload or b"", r.mark.pack()) for r in results)
+        rows = sorted((_INDEX.pack(r.key.index), r.payload or b"", _label(r)) for r in results)
         store = self._store
 
         def change(txn: lmdb.Transaction) -> None:
-            for index, payload, mark in rows:
+            for index, payload, label in rows:
                 store.put(txn, PAYLOADS, index, payload)
-                store.put(txn, MARKS, index, mark)
+                store.put(txn, MARKS, index, label)
 
         store.write(change)
 
-    def marks(self) -> dict[int, bytes]:
-        """Every stored index with its packed mark."""
+    def delete(self, indices: Iterable[int]) -> None:
+        """Drop these payloads with their marks, durably and all or nothing."""
+        rows = [_INDEX.pack(index) for index in indices]
+        store = self._store
+
+        def change(txn: lmdb.Transaction) -> None:
+            for index in rows:
+                store.delete(txn, PAYLOADS, index)
+                store.delete(txn, MARKS, index)
+
+        store.write(change)
+
+    def count(self) -> int:
+        """How many payloads there are."""
+        with self._store.read() as txn:
+            return self._store.count(txn, PAYLOADS)
+
+    def indices(self) -> set[int]:
+        """The index of every payload."""
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, PAYLOADS)
+            keys = () if cursor is None else cursor.iternext(values=False)
+            return {_INDEX.unpack(key)[0] for key in keys}
+
+    def marks(self) -> dict[int, Mark]:
+        """Every stored index with its mark."""
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, MARKS)
-            return {} if cursor is None else {_INDEX.unpack(key)[0]: bytes(mark) for key, mark in cursor}
+            labels = () if cursor is None else cursor
+            return {_INDEX.unpack(key)[0]: Mark.unpack(bytes(label)[WIDTH:]) for key, label in labels}
+
+    def stored(self, key: Key) -> Result | None:
+        """One item as it was stored. Raises DamagedError if it is not whole."""
+        index = _INDEX.pack(key.index)
+        with self._store.read() as txn:
+            payload = self._store.get(txn, PAYLOADS, index)
+            if payload is None:
+                return None
+            label = self._checked(txn, index, payload)
+            return Result(key, Mark.unpack(label[WIDTH:]), payload)
+
+    def _checked(self, txn: lmdb.Transaction, index: bytes, payload: bytes) -> bytes:
+        """The label of a payload, once they are known to belong together."""
+        label = self._store.get(txn, MARKS, index) or b""
+        if label[:WIDTH] != checksum(payload):
+            raise SealError(f"what item {_INDEX.unpack(index)[0]} has is not what was stored")
+        return label
 
     def payloads(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, payload) of these indices, or of all, ascending. A missing index is left out."""
@@ -81,7 +129,9 @@ class ShardFile:
                 index = _INDEX.unpack(key)[0]
                 if room <= 0:
                     return block, index
-                block.append((index, bytes(payload)))
+                payload = bytes(payload)
+                self._checked(txn, bytes(key), payload)
+                block.append((index, payload))
                 room -= len(payload)
         return block, None
 
@@ -92,8 +142,10 @@ class ShardFile:
             room = READ_AHEAD_BYTES
             with self._store.read() as txn:
                 while at < len(wanted) and room > 0:
-                    payload = self._store.get(txn, PAYLOADS, _INDEX.pack(wanted[at]))
+                    index = _INDEX.pack(wanted[at])
+                    payload = self._store.get(txn, PAYLOADS, index)
                     if payload is not None:
+                        self._checked(txn, index, payload)
                         block.append((wanted[at], payload))
                         room -= len(payload)
                     at += 1

@@ -11,8 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .files import sync_folder
 from .items import Mark, Result
 from .shardfile import ShardFile, shard_file
+from .soundness import check
 
 # A chunk is committed at so many results, or so many bytes, or when its first result is so old.
 CHUNK_ITEMS = 256
@@ -54,12 +56,17 @@ class ChunkWriter:
             if file is None:
                 file = self._open_file(shard)
             self._files[shard] = (file, uses + 1)
-        return {index: Mark.unpack(mark) for index, mark in file.marks().items()}
+        return file.marks()
 
     def _open_file(self, shard: int) -> ShardFile:
         assert self._output is not None
-        self._output.mkdir(exist_ok=True)
-        return ShardFile(shard_file(self._output, shard))
+        path = shard_file(self._output, shard)
+        if path.exists():
+            check(path)  # a run that goes on where another ended: nobody writes it
+        elif not self._output.exists():
+            self._output.mkdir(exist_ok=True)
+            sync_folder(self._output.parent)
+        return ShardFile(path)
 
     def seal(self, shard: int) -> None:
         """Close the shard's file once everything added so far is committed (one call for each ``open``)."""
