@@ -3,9 +3,10 @@
 Each step goes on where it was left, whatever ended it, and touches nothing that is finished.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
@@ -16,9 +17,10 @@ from .engine.items import DONE, Key, Stage
 from .engine.ledger import Watch
 from .engine.plan import Work
 from .engine.run import ignore, run
-from .engine.shardfile import read_payloads, shard_file
+from .engine.shardfile import ShardFile, read_payloads, shard_file
+from .engine.soundness import check
 from .engine.stop import Stop
-from .errors import StoreError, UsageError
+from .errors import DamagedError, StoreError, UsageError
 from .job import JobConfig, JobFolder
 from .listing import ListedItem, list_items
 from .manifest import Head
@@ -27,6 +29,7 @@ from .status import Status, read_status
 if TYPE_CHECKING:
     from .dedup import Reduction, Selection
     from .export import Exported, ExportOptions
+    from .verify import Finding
 
 
 class Progress(Protocol):
@@ -83,6 +86,7 @@ class Job:
         """Fetch every URL that has no mark yet."""
         heads = self.folder.heads()
         with self._session(workers, progress, stop) as session:
+            session.check_stored("download", self.folder.batches)
             unfinished = session.unfinished_shards("download", heads)
             stage = self._download_stage(session.workers, len(unfinished))
             work = ((head.shard, range(head.rows)) for head in unfinished)
@@ -127,7 +131,8 @@ class Job:
             with dedup.DedupTable(folder.dedup) as table:
                 kept = export.Kept(table, shards, settings.limit)
                 export.prepare(stage, kept, session.checkpoint)
-                session.run(stage, kept.work(), min(reduction.unique, settings.limit or reduction.unique))
+                work = session.checked(stage.name, kept.work(), folder.batches, folder.hashes)
+                session.run(stage, work, min(reduction.unique, settings.limit or reduction.unique))
                 exported = export.finish(stage, kept, session.checkpoint, folder.manifests)
         return ExportReport(reduction, exported)
 
@@ -138,6 +143,24 @@ class Job:
     def items(self, *, state: str | None = None, reason: str | None = None) -> Iterator[ListedItem]:
         """Every URL and what became of it, in order. Needs no lock."""
         return list_items(self.folder, state=state, reason=reason)
+
+    def verify(self, *, deep: bool = False) -> "Iterator[Finding]":
+        """Everything that is wrong with the files of the job; ``deep`` reads every stored byte too."""
+        from .verify import verify
+
+        # Where nothing can be written (a medium that is read-only) nobody runs the job either.
+        with self.folder.lock() if os.access(self.folder.path, os.W_OK) else nullcontext():
+            yield from verify(self.folder, deep)
+
+    def repair(self) -> Iterator[str]:
+        """Make damaged items pending again and keep what is intact; tells what was done, file by file.
+
+        Reads every stored byte. Raises JobError for a damaged manifest, which nothing can make again.
+        """
+        from .repair import repair
+
+        with self.folder.lock():
+            yield from repair(self.folder)
 
     @contextmanager
     def _session(
@@ -159,8 +182,11 @@ class Job:
 
         folder = self.folder
         _keep_one_recipe(folder, session.checkpoint, RECIPE)
+        session.check_stored("download", folder.batches)
+        session.check_stored("hash", folder.hashes)
         stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
-        session.run(stage, session.stored(folder.heads()), session.count("download", DONE))
+        work = session.checked("hash", session.stored(folder.heads()), folder.batches)
+        session.run(stage, work, session.count("download", DONE))
 
 
 class _Session:
@@ -187,6 +213,26 @@ class _Session:
     def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
         tallies = self.checkpoint.tally(stage)
         return [head for head in heads if head.rows > sum(n for n, _ in tallies.get(head.shard, {}).values())]
+
+    def check_stored(self, stage: str, folder: Path) -> None:
+        """Raise DamagedError if a shard file has fewer payloads than the checkpoint has marks for them."""
+        for shard, tally in self.checkpoint.tally(stage).items():
+            marked, _ = tally.get(DONE, (0, 0))
+            if marked:
+                path = shard_file(folder, shard)
+                with ShardFile(path, readonly=True) as file:
+                    stored = file.count()
+                if stored < marked:
+                    raise DamagedError(path, f"it holds {stored} of {marked} items that are marked as stored")
+
+    def checked(self, stage: str, work: Work, *folders: Path) -> Work:
+        """The same work; the files that it reads are checked first, as a damaged one could end a process."""
+        tallies = self.checkpoint.tally(stage)
+        for shard, members in work:
+            if len(members) > sum(n for n, _ in tallies.get(shard, {}).values()):
+                for folder in folders:
+                    check(shard_file(folder, shard))
+            yield shard, members
 
     def stored(self, heads: Sequence[Head]) -> Iterator[tuple[int, list[int]]]:
         """The downloaded images, shard by shard."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..engine.stop import Stop
-from ..errors import RunnerError, StageError, StoppedError
+from ..errors import DamagedError, RunnerError, StageError, StoppedError
 from .commands import Console
 from .options import build_parser
 from .progress import ProgressBar
@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return interruption.exit_code
     except StageError as error:
         _say(f"{error} {_keep(error, Path(options.job))}")
+        return error.exit_code
+    except DamagedError as error:
+        _say(f"{error} Mend the job: runner repair {options.job}")
         return error.exit_code
     except RunnerError as error:
         _say(str(error))

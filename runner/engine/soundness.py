@@ -7,13 +7,13 @@ not of the tree. So a file is read like any other before it is opened.
 import os
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import lmdb.verify
 
 from .errors import DamagedError
 
-# Of a meta page: the size of a page, the number of the last one, the transaction that wrote this.
-_META = struct.Struct("=40xI92xQQ")
+_META = struct.Struct("=40xI84xQQQ")
 _BLOCK_PAGES = 4096
 
 
@@ -22,9 +22,9 @@ def check_length(path: Path) -> None:
     size = path.stat().st_size
     if not size:
         return  # made by one that was killed before it wrote anything
-    page_size, pages = _extent(path)
     # Pages at the end that are free again were perhaps never written: only then may the file be shorter.
-    if size < page_size * pages:
+    meta = read_meta(path)
+    if size < meta.page_size * meta.pages:
         check(path)
 
 
@@ -34,7 +34,7 @@ def check_pages(path: Path) -> None:
     Takes half a millisecond per MB where values are short; pages of long values look wrong at first, which
     costs a ``check``.
     """
-    page_size, pages = _extent(path)
+    page_size, pages, _ = read_meta(path)
     with path.open("rb") as file:
         for first in range(0, pages, _BLOCK_PAGES):
             count = min(_BLOCK_PAGES, pages - first)
@@ -67,8 +67,16 @@ def find_damage(path: Path) -> str | None:
     return problems[0] if problems else None
 
 
-def _extent(path: Path) -> tuple[int, int]:
-    """The size of a page and the number of pages, as of the last commit."""
+class Meta(NamedTuple):
+    """What a file says of itself: size of a page, number of pages, number of the root page."""
+
+    page_size: int
+    pages: int
+    root: int
+
+
+def read_meta(path: Path) -> Meta:
+    """The newer of the two meta pages that a file begins with. Raises DamagedError."""
     with path.open("rb") as file:
         first = file.read(_META.size)
         if len(first) < _META.size or not 256 <= (page_size := _META.unpack(first)[0]) <= 1 << 15:
@@ -77,6 +85,5 @@ def _extent(path: Path) -> tuple[int, int]:
         second = file.read(_META.size)
     if len(second) < _META.size:
         raise DamagedError(path, "it is cut off")
-    metas = [_META.unpack(meta) for meta in (first, second)]
-    _, last, _ = max(metas, key=lambda meta: int(meta[2]))
-    return page_size, last + 1
+    _, root, last, _ = max(map(_META.unpack, (first, second)), key=lambda meta: int(meta[-1]))
+    return Meta(page_size, last + 1, root)
