@@ -27,7 +27,7 @@ from .engine.soundness import check, check_pages
 from .engine.store import LMDB_ENGINE
 from .errors import JobError, UsageError
 from .fetch.options import FetchOptions
-from .manifest import Head, manifest_name, read_head, write_manifests
+from .manifest import Head, manifest_name, read_head, write_manifests, writing_to
 from .sources import rows
 
 FORMAT = 1
@@ -100,7 +100,8 @@ class JobFolder:
         with Lock(path / _LOCK):
             _check_free(path)
             try:
-                shards = _shard(path, lists, config)
+                with writing_to(path):
+                    shards = _shard(path, lists, config)
             except BaseException:
                 _clear_unfinished(path)
                 (path / _LOCK).unlink()

@@ -168,9 +168,9 @@ def write_manifests(
     try:
         for block in _blocks(rows):
             repeats = seen.add([row.url for row in block if row])
-            with _writing_to(folder):
+            with writing_to(folder):
                 writer.write(block, repeats.tolist())
-        with _writing_to(folder):
+        with writing_to(folder):
             writer.publish()
             sync_folder(folder)
     finally:
@@ -271,7 +271,8 @@ def _row_line(row: Row) -> bytes:
 
 
 @contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence."""
     try:
         yield
     except OSError as error:

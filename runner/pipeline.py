@@ -4,6 +4,7 @@ Each step goes on where it was left, whatever ended it, and touches nothing that
 """
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from .dedup import Reduction, Selection
     from .export import Exported, ExportOptions
     from .verify import Finding
+
+
+# Files that a worker has open beside its connections: shard files, locks, name servers.
+OTHER_FILES = 48
 
 
 class Progress(Protocol):
@@ -174,7 +179,10 @@ class Job:
         """With fewer shards than workers, those that work get the connections of those that cannot."""
         fetch = self.folder.config.fetch
         lent = fetch.connections * max(workers, 1) // max(min(workers, shards), 1)
-        fetch = replace(fetch, connections=max(lent, fetch.connections))
+        room = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_FILES
+        if room < 1:
+            raise UsageError(f"At most {room + OTHER_FILES} open files are allowed: raise `ulimit -n`.")
+        fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
         return DownloadStage(self.folder.manifests, self.folder.batches, fetch)
 
     def _hash(self, session: "_Session") -> None:

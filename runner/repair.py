@@ -1,8 +1,8 @@
 """Repair: what is damaged goes back to pending, what is intact is kept; a resume then does the rest.
 
-A damaged file is set aside under ``NAME.damaged`` and made again of all that is whole in it. Then every item is
-looked at as ``verify`` does, bytes included, and what is not true is forgotten: in the file that says it, and
-in the checkpoint.
+A damaged file is set aside under ``NAME.damaged`` and made again of all that is whole in it. Then every item
+is looked at as ``verify`` does, bytes included, and what is not true is forgotten: in the file that says it,
+and in the checkpoint.
 """
 
 from collections import Counter

@@ -5,6 +5,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 
 from ..engine.stop import Stop
@@ -176,7 +177,8 @@ def _export_summary(status: Status, report: ExportReport, out: str) -> str:
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr)
+    with suppress(OSError):  # nobody listens, which is no reason not to work
+        print(text, file=sys.stderr, flush=True)
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,10 @@ RunnerError             root; ``exit_code`` 1
 
 from pathlib import Path
 
+OUT_OF_MEMORY = (
+    "Out of memory: work with fewer --workers, or raise the limit (ulimit, container), then resume."
+)
+
 
 class RunnerError(Exception):
     """One sentence that says what went wrong and what to do about it."""
