@@ -6,7 +6,8 @@ Each step goes on where it was left, whatever ended it, and touches nothing that
 import os
 import resource
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
@@ -91,7 +92,7 @@ class Job:
         """Fetch every URL that has no mark yet."""
         heads = self.folder.heads()
         with self._session(workers, progress, stop) as session:
-            session.check_stored("download", self.folder.batches)
+            session.check_stored("download", self.folder.batches, {head.shard: head.rows for head in heads})
             unfinished = session.unfinished_shards("download", heads)
             stage = self._download_stage(session.workers, len(unfinished))
             work = ((head.shard, range(head.rows)) for head in unfinished)
@@ -190,10 +191,11 @@ class Job:
 
         folder = self.folder
         _keep_one_recipe(folder, session.checkpoint, RECIPE)
-        session.check_stored("download", folder.batches)
-        session.check_stored("hash", folder.hashes)
+        heads = folder.heads()
+        session.check_stored("download", folder.batches, {head.shard: head.rows for head in heads})
+        session.check_stored("hash", folder.hashes, session.marked("download", DONE))
         stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
-        work = session.checked("hash", session.stored(folder.heads()), folder.batches)
+        work = session.checked("hash", session.stored(heads), folder.batches)
         session.run(stage, work, session.count("download", DONE))
 
 
@@ -215,29 +217,40 @@ class _Session:
 
     def count(self, stage: str, outcome: str | None = None) -> int:
         """Items marked in a stage, or those of one outcome."""
-        tallies = self.checkpoint.tally(stage).values()
-        return sum(n for tally in tallies for name, (n, _) in tally.items() if outcome in (None, name))
+        return self.marked(stage, outcome).total()
+
+    def marked(self, stage: str, outcome: str | None = None) -> Counter[int]:
+        """The same by shard."""
+        return Counter(
+            {
+                shard: sum(count for name, (count, _) in tally.items() if outcome in (None, name))
+                for shard, tally in self.checkpoint.tally(stage).items()
+            }
+        )
 
     def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
-        tallies = self.checkpoint.tally(stage)
-        return [head for head in heads if head.rows > sum(n for n, _ in tallies.get(head.shard, {}).values())]
+        marked = self.marked(stage)
+        return [head for head in heads if head.rows > marked[head.shard]]
 
-    def check_stored(self, stage: str, folder: Path) -> None:
-        """Raise DamagedError if a shard file has fewer payloads than the checkpoint has marks for them."""
-        for shard, tally in self.checkpoint.tally(stage).items():
-            marked, _ = tally.get(DONE, (0, 0))
+    def check_stored(self, stage: str, folder: Path, members: Mapping[int, int]) -> None:
+        """Raise DamagedError if a shard file has fewer payloads than there are marks for them.
+
+        Or more, once all ``members`` of the shard are marked: those without a mark are adopted before that.
+        """
+        total = self.marked(stage)
+        for shard, marked in self.marked(stage, DONE).items():
             if marked:
                 path = shard_file(folder, shard)
                 with ShardFile(path, readonly=True) as file:
                     stored = file.count()
-                if stored < marked:
-                    raise DamagedError(path, f"it holds {stored} of {marked} items that are marked as stored")
+                if stored < marked or (stored > marked and total[shard] == members[shard]):
+                    raise DamagedError(path, f"it holds {stored} items, and {marked} are marked as stored")
 
     def checked(self, stage: str, work: Work, *folders: Path) -> Work:
         """The same work; the files that it reads are checked first, as a damaged one could end a process."""
-        tallies = self.checkpoint.tally(stage)
+        marked = self.marked(stage)
         for shard, members in work:
-            if len(members) > sum(n for n, _ in tallies.get(shard, {}).values()):
+            if len(members) > marked[shard]:
                 for folder in folders:
                     check(shard_file(folder, shard))
             yield shard, members

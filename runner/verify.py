@@ -110,6 +110,8 @@ def _checkpoint_problem(path: Path) -> str | None:
 
 
 def _shard_file_problem(path: Path) -> str | None:
+    if not path.stat().st_size:
+        return None  # as a start that was killed may leave it; if there are marks, their items tell
     with ShardFile(path, readonly=True) as file:
         if file.indices() != file.marks().keys():
             return "payloads and marks are not of the same items"
@@ -145,11 +147,14 @@ class Shard:
 
     def stored(self, stage: str) -> dict[int, Mark]:
         """The marks beside the payloads in the shard file of a stage."""
-        path = self.path(stage)
-        if not path.exists():
+        if not self.exists(stage):
             return {}
-        with ShardFile(path, readonly=True) as file:
+        with ShardFile(self.path(stage), readonly=True) as file:
             return file.marks()
+
+    def exists(self, stage: str) -> bool:
+        path = self.path(stage)
+        return path.exists() and path.stat().st_size > 0
 
 
 STAGES = ("download", "hash", "export")
@@ -220,7 +225,7 @@ def _check_exports(shard: Shard) -> Iterator[Finding]:
 def _check_payloads(shard: Shard, stage: str) -> Iterator[Finding]:
     """Every stored byte against its checksum."""
     path = shard.path(stage)
-    if path.exists():
+    if shard.exists(stage):
         with ShardFile(path, readonly=True) as file:
             for index in sorted(file.indices()):
                 key = Key(shard.head.shard, index)
@@ -235,7 +240,7 @@ def _check_sums(shard: Shard) -> Iterator[Finding]:
     from .hashing import Fingerprint  # brings scipy: not for every command
 
     path = shard.path("hash")
-    if path.exists() and shard.path("download").exists():
+    if shard.exists("hash") and shard.exists("download"):
         with (
             ShardFile(shard.path("download"), readonly=True) as images,
             ShardFile(path, readonly=True) as hashes,

@@ -48,6 +48,8 @@ class Store:
         new = not self.path.exists()
         if new and self.readonly:
             raise DamagedError(self.path, "it is missing")
+        if self.readonly and not self.path.stat().st_size:
+            raise DamagedError(self.path, "it is empty")
         try:
             if not new:
                 check_length(self.path)
