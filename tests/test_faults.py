@@ -107,7 +107,7 @@ def on_own_disk(folder: Path, size: str, script: str) -> subprocess.CompletedPro
 
 
 @needs_mounts
-@pytest.mark.parametrize("size", ["40k", "700k", "2m", "5m"])
+@pytest.mark.parametrize("size", ["28k", "40k", "700k", "5m"])
 def test_a_full_disk_ends_the_run_and_blames_no_url(tmp_path, urls, server, size):
     start = f"runner start disk/job urls.txt {' '.join(OPTIONS)}"
     script = f"""

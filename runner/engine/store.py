@@ -4,6 +4,7 @@ Never two stores for one path in a process, never a store carried over a fork: o
 """
 
 import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ FIRST_MAP_SIZE = 1 << 28
 LMDB_ENGINE = 0
 # A full disk reaches us as an input/output error at commit; below this many free bytes we call it full.
 FULL_BELOW = 8 << 20
+LOCK_BYTES = 8192
 _DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
 
@@ -53,12 +55,14 @@ class Store:
         try:
             if not new:
                 check_length(self.path)
+            self._allocate_lock()
             self._env = self._open(len(tables), lock=True)
-        except OSError as error:
-            raise self._explain(error.errno or 0, str(error)) from error
-        except lmdb.Error as error:
+        except (OSError, lmdb.Error) as error:
             if not self.readonly:
-                raise self._translate(error) from error
+                failure = self._translate(error)
+                if new:  # a full disk may have taken half of what an empty file begins with
+                    self.path.unlink(missing_ok=True)
+                raise failure from error
             self._env = self._open_unlocked(len(tables))
         try:
             self._tables = {name: self._open_table(name) for name in tables}
@@ -73,6 +77,14 @@ class Store:
         with self._lock:
             self._env.close()
             self._connect(list(self._tables))
+
+    def _allocate_lock(self) -> None:
+        """LMDB maps its lock file: a page of it that a full disk cannot provide would kill the process."""
+        file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(file, 0, LOCK_BYTES)
+        finally:
+            os.close(file)
 
     def _open(self, tables: int, *, lock: bool) -> lmdb.Environment:
         return lmdb.open(
@@ -166,12 +178,10 @@ class Store:
             self._env.set_mapsize(0)  # another process has grown the file: take over its size
             return self._env.begin()
 
-    def _translate(self, error: lmdb.Error) -> StoreError:
+    def _translate(self, error: lmdb.Error | OSError) -> StoreError:
         if isinstance(error, _DAMAGE):
             return DamagedError(self.path, str(error))
-        return self._explain(getattr(error, "code", 0), str(error))
-
-    def _explain(self, code: int, text: str) -> StoreError:
+        code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
         if code in (errno.ENOSPC, errno.EDQUOT) or (code == errno.EIO and self._disk_is_full()):
             return DiskFullError(
                 f"No room left on the disk of {self.path}. Everything committed so far is kept: "
@@ -187,7 +197,7 @@ class Store:
             return StoreError(
                 f"No memory or address space left to open {self.path}: raise `ulimit -v`, then resume."
             )
-        return StoreError(f"{self.path} cannot be used: {text}")
+        return StoreError(f"{self.path} cannot be used: {error}")
 
     def _disk_is_full(self) -> bool:
         return shutil.disk_usage(self.path.parent).free < FULL_BELOW
