@@ -23,7 +23,7 @@ from typing import Any, Self
 from .engine.checkpoint import Checkpoint
 from .engine.files import sync_folder
 from .engine.lock import Lock, is_locked
-from .engine.soundness import check, check_pages
+from .engine.soundness import check_pages
 from .engine.store import LMDB_ENGINE
 from .errors import JobError, UsageError
 from .fetch.options import FetchOptions
@@ -145,8 +145,8 @@ class JobFolder:
 
     def checkpoint(self) -> Checkpoint:
         """The checkpoint, to be written by the process that has the lock. Raises DamagedError."""
-        if self.checkpoint_path.exists():
-            check(self.checkpoint_path)
+        if self.checkpoint_path.exists() and self.checkpoint_path.stat().st_size:
+            check_pages(self.checkpoint_path)
         return Checkpoint(self.checkpoint_path)
 
     @contextlib.contextmanager

@@ -94,6 +94,8 @@ class Job:
         with self._session(workers, progress, stop) as session:
             session.check_stored("download", self.folder.batches, {head.shard: head.rows for head in heads})
             unfinished = session.unfinished_shards("download", heads)
+            if unfinished:
+                check(self.folder.checkpoint_path)
             stage = self._download_stage(session.workers, len(unfinished))
             work = ((head.shard, range(head.rows)) for head in unfinished)
             session.run(stage, work, sum(head.rows for head in heads))
@@ -190,6 +192,7 @@ class Job:
         from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without
 
         folder = self.folder
+        check(folder.checkpoint_path)
         _keep_one_recipe(folder, session.checkpoint, RECIPE)
         heads = folder.heads()
         session.check_stored("download", folder.batches, {head.shard: head.rows for head in heads})
