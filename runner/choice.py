@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine.shardfile import read_payloads, shard_file
+from .engine.soundness import check_pages
 from .errors import UsageError
 from .hamming import MAX_RADIUS, POSITION, Hashes, Positions, leaders
 from .hashing import RECORD
@@ -114,6 +115,7 @@ def load(hashes: Path, shards: Sequence[int], filters: Filters) -> tuple[Images,
         path = shard_file(hashes, shard)
         if not path.exists():
             continue  # nothing of this shard was stored
+        check_pages(path)
         keys, records = _read(path, shard)
         passing = _filter(records, filters, dropped)
         parts.append(_columns(keys[passing], records[passing]))

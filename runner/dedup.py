@@ -11,7 +11,6 @@ by rename: a kill leaves the old one whole. It is never changed after that, so i
 """
 
 import json
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -25,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .choice import Choice, Filters, Selection, choose, load
+from .engine.files import sync_folder
 from .engine.items import Key
+from .engine.soundness import check_pages
 from .engine.store import Store
 
 __all__ = ["DedupTable", "Filters", "Reduction", "Selection", "preview", "reduce"]
@@ -142,7 +143,7 @@ class _replacing:
         self._store.close()
         if error is None:
             self._temporary.replace(self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
@@ -150,18 +151,12 @@ class _replacing:
         self._temporary.with_name(f"{self._temporary.name}-lock").unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class DedupTable:
-    """A finished table, open for reading. Raises StoreError if it is missing or unreadable."""
+    """A finished table, open for reading. Raises DamagedError if it is missing or damaged."""
 
     def __init__(self, path: Path) -> None:
+        if path.exists():
+            check_pages(path)
         self._store = Store(path, TABLES, readonly=True)
 
     def made_by(self, selection: Selection) -> bool:
@@ -189,10 +184,30 @@ class DedupTable:
 
     def kept_keys(self) -> npt.NDArray[np.uint64]:
         """Every kept image as shard << 32 | index, ascending."""
+        return self._numbers("kept", ">u8", keys=True)
+
+    def problem(self) -> str | None:
+        """What in the table contradicts the rest of it."""
+        kept = self.kept_keys()
+        leaders = self._numbers("duplicates", ">u8", keys=False)
+        try:
+            counts = self.counts()
+        except (ValueError, TypeError):
+            return "its counts cannot be read"
+        if (counts.unique, counts.duplicates) != (len(kept), len(leaders)):
+            return "it has other images than its counts tell"
+        others = int(self._numbers("kept", ">u4", keys=False).sum())
+        if others != len(leaders) or not np.isin(leaders, kept).all():
+            return "its duplicates are not those of the images that it keeps"
+        return None
+
+    def _numbers(self, table: str, kind: str, *, keys: bool) -> npt.NDArray[np.uint64]:
+        """All keys of a table, or all values."""
         with self._store.read() as txn:
-            cursor = self._store.cursor(txn, "kept")
-            data = b"" if cursor is None else b"".join(cursor.iternext(keys=True, values=False))
-        return np.frombuffer(data, dtype=">u8").astype(np.uint64)
+            cursor = self._store.cursor(txn, table)
+            rows = () if cursor is None else cursor
+            data = b"".join(bytes(key if keys else value) for key, value in rows)
+        return np.frombuffer(data, dtype=kind).astype(np.uint64)
 
     def _of_shard(self, table: str, shard: int) -> list[tuple[int, bytes]]:
         found: list[tuple[int, bytes]] = []

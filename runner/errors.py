@@ -9,6 +9,7 @@ RunnerError                 exit 1; the engine's own (store, disk, lock, workers
 
 from .engine.errors import (
     BusyError,
+    DamagedError,
     DiskFullError,
     RunnerError,
     StageError,
@@ -19,6 +20,7 @@ from .engine.errors import (
 
 __all__ = [
     "BusyError",
+    "DamagedError",
     "DiskFullError",
     "JobError",
     "ListError",

@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from .engine.checkpoint import Checkpoint
+from .engine.files import sync_folder
 from .engine.lock import Lock, is_locked
+from .engine.soundness import check_pages
 from .engine.store import LMDB_ENGINE
 from .errors import JobError, UsageError
 from .fetch.options import FetchOptions
-from .manifest import Head, read_head, write_manifests
+from .manifest import Head, manifest_name, read_head, write_manifests, writing_to
 from .sources import rows
 
 FORMAT = 1
@@ -82,15 +84,16 @@ def check_workers(workers: int) -> None:
 class JobFolder:
     """Paths and configuration of one job."""
 
-    def __init__(self, path: Path, config: JobConfig) -> None:
+    def __init__(self, path: Path, config: JobConfig, shards: int) -> None:
         self.path = path
         self.config = config
+        self.shards = shards  # at least; none of their manifests may be missing
         self.manifests = path / _MANIFESTS
         self.batches = path / "batches"
         self.hashes = path / "hashes"
         self.dedup = path / "dedup.lmdb"
         self.error_log = path / "errors.log"
-        self._checkpoint = path / "checkpoint.lmdb"
+        self.checkpoint_path = path / "checkpoint.lmdb"
 
     @classmethod
     def create(cls, path: Path, lists: Sequence[str], config: JobConfig) -> Self:
@@ -106,14 +109,15 @@ class JobFolder:
         with Lock(path / _LOCK):
             _check_free(path)
             try:
-                _shard(path, lists, config)
+                with writing_to(path):
+                    shards = _shard(path, lists, config)
             except BaseException:
                 _clear_unfinished(path)
                 (path / _LOCK).unlink()
                 with contextlib.suppress(OSError):
                     path.rmdir()
                 raise
-        return cls(path, config)
+        return cls(path, config, shards)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -132,7 +136,7 @@ class JobFolder:
                 f"{path} has job format {version}, and this runner reads format {FORMAT}: upgrade runner."
             )
         try:
-            return cls(path, JobConfig.from_json(data))
+            return cls(path, JobConfig.from_json(data), data["shards"])
         except (KeyError, TypeError, UsageError) as error:
             raise JobError(f"{path / _CONFIG} is damaged ({error}): restore it from a copy.") from None
 
@@ -149,38 +153,48 @@ class JobFolder:
         return Lock(self.lock_path)
 
     def checkpoint(self) -> Checkpoint:
-        """The checkpoint, to be written by the process that has the lock."""
-        return Checkpoint(self._checkpoint)
+        """The checkpoint, to be written by the process that has the lock. Raises DamagedError."""
+        if self.checkpoint_path.exists() and self.checkpoint_path.stat().st_size:
+            check_pages(self.checkpoint_path)
+        return Checkpoint(self.checkpoint_path)
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Checkpoint | None]:
         """The checkpoint, to be read at any time; None if nothing was ever marked."""
-        if not self._checkpoint.exists():
+        if not self.checkpoint_path.exists() or not self.checkpoint_path.stat().st_size:
             yield None
             return
-        with Checkpoint(self._checkpoint, readonly=True) as checkpoint:
+        if not is_locked(self.lock_path):  # who has the lock has checked it
+            check_pages(self.checkpoint_path)
+        with Checkpoint(self.checkpoint_path, readonly=True) as checkpoint:
             yield checkpoint
 
     def heads(self) -> list[Head]:
-        """The heads of all manifests, in order of shards."""
-        return [read_head(path) for path in sorted(self.manifests.glob("*.jsonl"))]
+        """The heads of all manifests, in order of shards. Raises JobError if one is missing or damaged."""
+        return [read_head(path) for path in self.manifest_paths()]
+
+    def manifest_paths(self) -> list[Path]:
+        """Where every manifest is, or should be."""
+        count = max(self.shards, sum(1 for _ in self.manifests.glob("*.jsonl")))
+        return [self.manifests / manifest_name(shard) for shard in range(count)]
 
 
-def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> None:
-    """Write the manifests, then job.json: a folder without job.json is no job yet."""
+def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> int:
+    """Write the manifests, then job.json: a folder without job.json is no job yet. Returns how many."""
     _clear_unfinished(path)
     partial = path / (_MANIFESTS + _PARTIAL)
     partial.mkdir()
-    write_manifests(rows(lists), partial, config.shard_size)
+    summary = write_manifests(rows(lists), partial, config.shard_size)
     partial.rename(path / _MANIFESTS)
     draft = path / (_CONFIG + _PARTIAL)
     with draft.open("w") as file:
-        json.dump(config.to_json(), file, indent=2)
+        json.dump({**config.to_json(), "shards": summary.shards}, file, indent=2)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path / _CONFIG)
-    _sync_folder(path)
+    sync_folder(path)
+    return summary.shards
 
 
 def _check_free(path: Path) -> None:
@@ -206,11 +220,3 @@ def _clear_unfinished(path: Path) -> None:
     for name in (_MANIFESTS, _MANIFESTS + _PARTIAL):
         shutil.rmtree(path / name, ignore_errors=True)
     (path / (_CONFIG + _PARTIAL)).unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -2,22 +2,24 @@
 
 ``manifests/00017.jsonl`` begins with a head, padded with spaces to a fixed width; then come the rows::
 
-    {"shard": 17, "rows": 10000, "repeats": 3, "blank": 1}
+    {"shard": 17, "rows": 10000, "repeats": 3, "blank": 1, "crc32": 123456789}
     {"url": "https://example.org/cat.jpg"}
 
 The number of a row, counted from 0 behind the head, is the index of its item. ``repeats`` and ``blank``
 count what the stretch of the list that went into this shard had besides, so that over all the heads
-lines = rows + repeats + blank.
+lines = rows + repeats + blank. ``crc32`` is that of all the bytes behind the head.
 """
 
 import errno
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from .engine.files import sync_folder
 from .errors import DiskFullError, JobError, ListError
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _HEAD_WIDTH = 128  # bytes, the line end among them
 # Lines are checked for repeats in blocks: bounded by number and by characters, as lines may be long.
 _BLOCK_ROWS = 10_000
 _BLOCK_CHARS = 8 << 20
+_CHECK_BYTES = 1 << 20
 _encode = json.JSONEncoder().encode
 
 
@@ -44,6 +47,7 @@ class Head(NamedTuple):
     rows: int
     repeats: int
     blank: int
+    crc32: int
 
 
 class Summary(NamedTuple):
@@ -75,11 +79,12 @@ def read_head(path: Path) -> Head:
 def read_rows(path: Path, indices: Sequence[int] | None = None) -> Iterator[Row]:
     """Yield the rows in order; of ``indices`` (ascending) only these, the others are skipped unparsed.
 
-    Raises JobError if the file is missing or damaged, or has not the number of rows that its head tells.
+    Raises JobError if the file is missing or damaged, before the first row.
     """
     with _readable(path) as file:
-        expected = _parse_head(file.readline(_HEAD_WIDTH)).rows
-        wanted = iter(range(expected) if indices is None else indices)
+        head = _parse_head(file.readline(_HEAD_WIDTH))
+        _check_rows(file, head)
+        wanted = iter(range(head.rows) if indices is None else indices)
         following = next(wanted, None)
         count = 0
         for index, line in enumerate(file):
@@ -87,8 +92,8 @@ def read_rows(path: Path, indices: Sequence[int] | None = None) -> Iterator[Row]
             if index == following:
                 yield _parse_row(line)
                 following = next(wanted, None)
-        if count != expected:
-            raise ValueError(f"{count} rows where the head tells {expected}")
+        if count != head.rows:
+            raise ValueError(f"{count} rows where the head tells {head.rows}")
         if following is not None:
             raise IndexError(
                 f"row {following} of {path} was asked for; it has {count}, or the indices do not ascend"
@@ -102,6 +107,16 @@ def _parse_head(line: bytes) -> Head:
     if not all(isinstance(field, int) for field in head):
         raise ValueError("the head holds something else than numbers")
     return head
+
+
+def _check_rows(file: BinaryIO, head: Head) -> None:
+    """Compare everything behind the head with its checksum; the file is then where it was."""
+    crc = 0
+    while data := file.read(_CHECK_BYTES):
+        crc = zlib.crc32(data, crc)
+    if crc != head.crc32:
+        raise ValueError("its rows do not match their checksum")
+    file.seek(_HEAD_WIDTH)
 
 
 def _parse_row(line: bytes) -> Row:
@@ -153,11 +168,11 @@ def write_manifests(
     try:
         for block in _blocks(rows):
             repeats = seen.add([row.url for row in block if row])
-            with _writing_to(folder):
+            with writing_to(folder):
                 writer.write(block, repeats.tolist())
-        with _writing_to(folder):
+        with writing_to(folder):
             writer.publish()
-            _sync_folder(folder)
+            sync_folder(folder)
     finally:
         writer.discard()
     if not writer.total.items and not writer.total.repeats:
@@ -188,7 +203,7 @@ class _Writer:
         self._file: BinaryIO | None = None
         # The head of the open manifest, or of the one to be opened next.
         self._shard = first_shard
-        self._rows = self._repeats = self._blank = 0
+        self._rows = self._repeats = self._blank = self._crc = 0
 
     def write(self, block: list[Row | None], repeats: list[bool]) -> None:
         """Write or count each row; ``repeats`` says, for those that are not blank, which are repeats."""
@@ -203,7 +218,7 @@ class _Writer:
 
     def publish(self) -> None:
         """Complete the open manifest, if there is one: everything on disk, then the rename."""
-        head = Head(self._shard, self._rows, self._repeats, self._blank)
+        head = Head(self._shard, self._rows, self._repeats, self._blank, self._crc)
         if self._file is not None:
             self._file.seek(0)
             self._file.write(_head_line(head))
@@ -219,7 +234,7 @@ class _Writer:
             blank=self.total.blank + head.blank,
             shards=self.total.shards + (self._shard - head.shard),
         )
-        self._rows = self._repeats = self._blank = 0
+        self._rows = self._repeats = self._blank = self._crc = 0
 
     def discard(self) -> None:
         """Remove the open manifest, if there is one: something went wrong."""
@@ -239,7 +254,9 @@ class _Writer:
         if self._file is None:
             self._file = self._temporary.open("wb")
             self._file.write(b" " * _HEAD_WIDTH)
-        self._file.write(_row_line(row))
+        line = _row_line(row)
+        self._file.write(line)
+        self._crc = zlib.crc32(line, self._crc)
         self._rows += 1
 
 
@@ -254,7 +271,8 @@ def _row_line(row: Row) -> bytes:
 
 
 @contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence."""
     try:
         yield
     except OSError as error:
@@ -267,11 +285,3 @@ def _writing_to(folder: Path) -> Iterator[None]:
             f"cannot write manifests to {folder}: {error.strerror}; "
             "check that you may write there, or choose another place"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,9 +3,12 @@
 Each step goes on where it was left, whatever ended it, and touches nothing that is finished.
 """
 
+import os
+import resource
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
@@ -16,9 +19,10 @@ from .engine.items import DONE, Key, Stage
 from .engine.ledger import Watch
 from .engine.plan import Work
 from .engine.run import ignore, run
-from .engine.shardfile import read_payloads, shard_file
+from .engine.shardfile import ShardFile, read_payloads, shard_file
+from .engine.soundness import check
 from .engine.stop import Stop
-from .errors import StoreError, UsageError
+from .errors import DamagedError, StoreError, UsageError
 from .job import JobConfig, JobFolder, check_workers
 from .listing import ListedItem, list_items
 from .manifest import Head
@@ -27,6 +31,11 @@ from .status import Status, read_status
 if TYPE_CHECKING:
     from .dedup import Reduction, Selection
     from .export import Exported, ExportOptions
+    from .verify import Finding
+
+
+# Files that a worker has open beside its connections: shard files, locks, name servers.
+OTHER_FILES = 48
 
 
 class Progress(Protocol):
@@ -83,7 +92,10 @@ class Job:
         """Fetch every URL that has no mark yet."""
         heads = self.folder.heads()
         with self._session(workers, progress, stop) as session:
+            session.check_stored("download", self.folder.batches, {head.shard: head.rows for head in heads})
             unfinished = session.unfinished_shards("download", heads)
+            if unfinished:
+                check(self.folder.checkpoint_path)
             stage = self._download_stage(session.workers, len(unfinished))
             work = ((head.shard, range(head.rows)) for head in unfinished)
             session.run(stage, work, sum(head.rows for head in heads))
@@ -127,7 +139,8 @@ class Job:
             with dedup.DedupTable(folder.dedup) as table:
                 kept = export.Kept(table, shards, settings.limit)
                 export.prepare(stage, kept, session.checkpoint)
-                session.run(stage, kept.work(), min(reduction.unique, settings.limit or reduction.unique))
+                work = session.checked(stage.name, kept.work(), folder.batches, folder.hashes)
+                session.run(stage, work, min(reduction.unique, settings.limit or reduction.unique))
                 exported = export.finish(stage, kept, session.checkpoint, folder.manifests)
         return ExportReport(reduction, exported)
 
@@ -138,6 +151,24 @@ class Job:
     def items(self, *, state: str | None = None, reason: str | None = None) -> Iterator[ListedItem]:
         """Every URL and what became of it, in order. Needs no lock."""
         return list_items(self.folder, state=state, reason=reason)
+
+    def verify(self, *, deep: bool = False) -> "Iterator[Finding]":
+        """Everything that is wrong with the files of the job; ``deep`` reads every stored byte too."""
+        from .verify import verify
+
+        # Where nothing can be written (a medium that is read-only) nobody runs the job either.
+        with self.folder.lock() if os.access(self.folder.path, os.W_OK) else nullcontext():
+            yield from verify(self.folder, deep)
+
+    def repair(self) -> Iterator[str]:
+        """Make damaged items pending again and keep what is intact; tells what was done, file by file.
+
+        Reads every stored byte. Raises JobError for a damaged manifest, which nothing can make again.
+        """
+        from .repair import repair
+
+        with self.folder.lock():
+            yield from repair(self.folder)
 
     @contextmanager
     def _session(
@@ -152,16 +183,24 @@ class Job:
         """With fewer shards than workers, those that work get the connections of those that cannot."""
         fetch = self.folder.config.fetch
         lent = fetch.connections * max(workers, 1) // max(min(workers, shards), 1)
-        fetch = replace(fetch, connections=max(lent, fetch.connections))
+        room = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_FILES
+        if room < 1:
+            raise UsageError(f"At most {room + OTHER_FILES} open files are allowed: raise `ulimit -n`.")
+        fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
         return DownloadStage(self.folder.manifests, self.folder.batches, fetch)
 
     def _hash(self, session: "_Session") -> None:
         from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without
 
         folder = self.folder
+        check(folder.checkpoint_path)
         _keep_one_recipe(folder, session.checkpoint, RECIPE)
+        heads = folder.heads()
+        session.check_stored("download", folder.batches, {head.shard: head.rows for head in heads})
+        session.check_stored("hash", folder.hashes, session.marked("download", DONE))
         stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
-        session.run(stage, session.stored(folder.heads()), session.count("download", DONE))
+        work = session.checked("hash", session.stored(heads), folder.batches)
+        session.run(stage, work, session.count("download", DONE))
 
 
 class _Session:
@@ -182,12 +221,43 @@ class _Session:
 
     def count(self, stage: str, outcome: str | None = None) -> int:
         """Items marked in a stage, or those of one outcome."""
-        tallies = self.checkpoint.tally(stage).values()
-        return sum(n for tally in tallies for name, (n, _) in tally.items() if outcome in (None, name))
+        return self.marked(stage, outcome).total()
+
+    def marked(self, stage: str, outcome: str | None = None) -> Counter[int]:
+        """The same by shard."""
+        return Counter(
+            {
+                shard: sum(count for name, (count, _) in tally.items() if outcome in (None, name))
+                for shard, tally in self.checkpoint.tally(stage).items()
+            }
+        )
 
     def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
-        tallies = self.checkpoint.tally(stage)
-        return [head for head in heads if head.rows > sum(n for n, _ in tallies.get(head.shard, {}).values())]
+        marked = self.marked(stage)
+        return [head for head in heads if head.rows > marked[head.shard]]
+
+    def check_stored(self, stage: str, folder: Path, members: Mapping[int, int]) -> None:
+        """Raise DamagedError if a shard file has fewer payloads than there are marks for them.
+
+        Or more, once all ``members`` of the shard are marked: those without a mark are adopted before that.
+        """
+        total = self.marked(stage)
+        for shard, marked in self.marked(stage, DONE).items():
+            if marked:
+                path = shard_file(folder, shard)
+                with ShardFile(path, readonly=True) as file:
+                    stored = file.count()
+                if stored < marked or (stored > marked and total[shard] == members[shard]):
+                    raise DamagedError(path, f"it holds {stored} items, and {marked} are marked as stored")
+
+    def checked(self, stage: str, work: Work, *folders: Path) -> Work:
+        """The same work; the files that it reads are checked first, as a damaged one could end a process."""
+        marked = self.marked(stage)
+        for shard, members in work:
+            if len(members) > marked[shard]:
+                for folder in folders:
+                    check(shard_file(folder, shard))
+            yield shard, members
 
     def stored(self, heads: Sequence[Head]) -> Iterator[tuple[int, list[int]]]:
         """The downloaded images, shard by shard."""

@@ -82,6 +82,16 @@ class Buggy(Stage):
 
 
 @dataclass(frozen=True)
+class Hungry(Stage):
+    """Item 7 needs more memory than there is."""
+
+    def work(self, item: Item[int]) -> Result:
+        if item.key.index == 7:
+            raise MemoryError
+        return super().work(item)
+
+
+@dataclass(frozen=True)
 class Slow(Stage):
     """Takes a moment over every item."""
 

@@ -1,12 +1,13 @@
 import json
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runner.errors import DiskFullError, JobError, ListError
-from runner.manifest import Head, Row, manifest_name, read_head, read_rows, write_manifests
+from runner.manifest import Row, manifest_name, read_head, read_rows, write_manifests
 from runner.repeats import SeenUrls
 
 
@@ -22,24 +23,26 @@ def urls(folder: Path) -> list[str]:
     return [row.url for path in manifests(folder) for row in read_rows(path)]
 
 
+def heads(folder: Path) -> list[tuple[int, ...]]:
+    """Shard, rows, repeats and blank lines of each manifest."""
+    return [read_head(path)[:4] for path in manifests(folder)]
+
+
 def test_rows_fill_shard_after_shard(tmp_path: Path) -> None:
     summary = write_manifests(map(row, range(25)), tmp_path, 10)
     assert summary == (25, 0, 0, 3)
     assert summary.lines == 25
     assert [path.name for path in manifests(tmp_path)] == ["00000.jsonl", "00001.jsonl", "00002.jsonl"]
-    assert [read_head(path) for path in manifests(tmp_path)] == [
-        Head(0, 10, 0, 0),
-        Head(1, 10, 0, 0),
-        Head(2, 5, 0, 0),
-    ]
+    assert heads(tmp_path) == [(0, 10, 0, 0), (1, 10, 0, 0), (2, 5, 0, 0)]
     assert urls(tmp_path) == [f"http://a/{number}" for number in range(25)]
 
 
 def test_a_manifest_is_lines_of_json(tmp_path: Path) -> None:
     write_manifests([Row("http://a/ü", {}), Row("http://b", {"caption": "c"})], tmp_path, 10)
     lines = (tmp_path / "00000.jsonl").read_text().splitlines()
+    rows = (tmp_path / "00000.jsonl").read_bytes().splitlines(keepends=True)[1:]
     assert [json.loads(line) for line in lines] == [
-        {"shard": 0, "rows": 2, "repeats": 0, "blank": 0},
+        {"shard": 0, "rows": 2, "repeats": 0, "blank": 0, "crc32": zlib.crc32(b"".join(rows))},
         {"url": "http://a/ü"},
         {"url": "http://b", "caption": "c"},
     ]
@@ -57,12 +60,12 @@ def test_every_line_is_accounted_for_in_its_stretch(tmp_path: Path) -> None:
     summary = write_manifests(lines, tmp_path, 2)
     assert summary == (3, 4, 4, 2)
     assert summary.lines == len(lines)
-    assert [read_head(path) for path in manifests(tmp_path)] == [Head(0, 2, 2, 3), Head(1, 1, 2, 1)]
+    assert heads(tmp_path) == [(0, 2, 2, 3), (1, 1, 2, 1)]
 
 
 def test_what_comes_after_a_full_last_shard_makes_no_new_one(tmp_path: Path) -> None:
     write_manifests([row(1), row(2), row(1), None], tmp_path, 2)
-    assert [read_head(path) for path in manifests(tmp_path)] == [Head(0, 2, 1, 1)]
+    assert heads(tmp_path) == [(0, 2, 1, 1)]
 
 
 def test_repeats_are_found_across_shards_and_blocks(tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_urls_seen_before_are_repeats(tmp_path: Path) -> None:
     seen.add(["http://a/1", "http://a/2"])
     summary = write_manifests([row(1), row(2), row(3)], tmp_path, 10, seen, first_shard=17)
     assert summary == (1, 2, 0, 1)
-    assert read_head(tmp_path / "00017.jsonl") == Head(17, 1, 2, 0)
+    assert heads(tmp_path) == [(17, 1, 2, 0)]
 
 
 def test_nothing_but_urls_seen_before_makes_no_shard(tmp_path: Path) -> None:
@@ -175,11 +178,15 @@ def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
 
+    path.write_bytes(whole.replace(b'"rows": 10', b'"rows": 11'))
+    assert "10 rows where the head tells 11" in damaged(path)
     path.write_bytes(b"".join(lines[:-1]))
-    assert "9 rows where the head tells 10" in damaged(path)
-    assert "9 rows" in damaged(path, [0, 9])
+    damaged(path)
+    damaged(path, [0, 9])
     path.write_bytes(b"".join([*lines, lines[-1]]))
-    assert "11 rows" in damaged(path)
+    damaged(path)
+    path.write_bytes(whole.replace(b"a/7", b"a/8"))
+    assert "checksum" in damaged(path, [0])
     path.write_bytes(whole[:-5])
     damaged(path)
     path.write_bytes(b"".join([lines[0], b'{"uri": 1}\n', *lines[2:]]))

@@ -5,6 +5,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 
 from ..engine.stop import Stop
@@ -43,12 +44,12 @@ def start(options: Namespace, console: Console) -> int:
 
 def resume(options: Namespace, console: Console) -> int:
     job = Job.open(options.job)
-    status = job.status()
-    if status.state == "complete":
-        print(_summary(status))
-        print(f"Nothing is left to download. Write the images to a folder: runner export {options.job} OUT")
-        return 0
-    return _download(job, options, console)
+    if job.status().state != "complete":
+        return _download(job, options, console)
+    job.download(workers=options.workers, progress=console.progress, stop=console.stop)  # looks at the files
+    print(_summary(job.status()))
+    print(f"Nothing is left to download. Write the images to a folder: runner export {options.job} OUT")
+    return 0
 
 
 def _download(job: Job, options: Namespace, console: Console) -> int:
@@ -97,6 +98,29 @@ def ls(options: Namespace, console: Console) -> int:  # noqa: ARG001
     show = _as_json if options.json else _as_url if options.urls else _as_line
     for item in job.items(state=options.state, reason=options.reason):
         sys.stdout.write(show(item) + "\n")
+    return 0
+
+
+def verify(options: Namespace, console: Console) -> int:  # noqa: ARG001
+    job = Job.open(options.job)
+    count = 0
+    for finding in job.verify(deep=options.deep):
+        sys.stdout.write(f"{finding}\n")
+        count += 1
+    if count:
+        _note(f"{_count(count, 'thing')} wrong. Mend the job: runner repair {options.job}")
+        return 1
+    depth = "every stored byte" if options.deep else "every file, mark and record; --deep reads all bytes too"
+    print(f"{job.folder.name}: nothing is wrong ({depth}).")
+    return 0
+
+
+def repair(options: Namespace, console: Console) -> int:  # noqa: ARG001
+    done = False
+    for line in Job.open(options.job).repair():
+        done = True
+        print(line, flush=True)
+    print(f"Go on with: runner resume {options.job}" if done else "Nothing had to be mended.")
     return 0
 
 
@@ -153,7 +177,8 @@ def _export_summary(status: Status, report: ExportReport, out: str) -> str:
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr)
+    with suppress(OSError):  # nobody listens, which is no reason not to work
+        print(text, file=sys.stderr, flush=True)
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,10 +6,12 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from ..engine.errors import OUT_OF_MEMORY
 from ..engine.stop import Stop
-from ..errors import RunnerError, StageError, StoppedError
+from ..errors import DamagedError, RunnerError, StageError, StoppedError
 from .commands import Console
 from .options import build_parser
 from .progress import ProgressBar
@@ -18,6 +20,7 @@ from .signals import Interruption
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    _open_streams()
     options = build_parser().parse_args(arguments)
     console = Console(ProgressBar(quiet=getattr(options, "no_progress", False)), Stop())
     interruption = Interruption(console.stop, console.progress)
@@ -36,13 +39,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StageError as error:
         _say(f"{error} {_keep(error, Path(options.job))}")
         return error.exit_code
+    except DamagedError as error:
+        _say(f"{error} Mend the job: runner repair {options.job}")
+        return error.exit_code
     except RunnerError as error:
         _say(str(error))
         return error.exit_code
+    except MemoryError:
+        _say(OUT_OF_MEMORY)
+        return 1
+
+
+def _open_streams() -> None:
+    """Stand in for standard streams that are closed: else other files would take their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _say(text: str) -> None:
-    print(f"runner: {text}", file=sys.stderr)
+    with suppress(OSError):  # nobody listens
+        print(f"runner: {text}", file=sys.stderr, flush=True)
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:

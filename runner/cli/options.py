@@ -52,7 +52,16 @@ def build_parser() -> ArgumentParser:
     actions = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
     )
-    for add in (_add_start, _add_resume, _add_export, _add_status, _add_ls, _add_hash):
+    for add in (
+        _add_start,
+        _add_resume,
+        _add_export,
+        _add_status,
+        _add_ls,
+        _add_hash,
+        _add_verify,
+        _add_repair,
+    ):
         add(actions)
     return parser
 
@@ -186,6 +195,18 @@ def _add_ls(actions: Any) -> ArgumentParser:
     form.add_argument("--json", action="store_true", help="one JSON object per line")
     form.add_argument("--urls", action="store_true", help="the bare URLs")
     return parser
+
+
+def _add_verify(actions: Any) -> ArgumentParser:
+    text = "check every file of a job against every other; exit 1 if anything is wrong"
+    parser = _command(actions, "verify", commands.verify, text, "runner verify cats --deep")
+    parser.add_argument("--deep", action="store_true", help="read every stored byte too")
+    return parser
+
+
+def _add_repair(actions: Any) -> ArgumentParser:
+    text = "make damaged items pending again, keep what is intact"
+    return _command(actions, "repair", commands.repair, text, "runner repair cats")
 
 
 def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(default)s") -> None:

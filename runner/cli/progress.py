@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -38,22 +39,24 @@ class ProgressBar:
 
     def end(self) -> None:
         self.running = False
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-        elif not self._quiet and self._count:
-            self._print_line()
+        with suppress(OSError):
+            if self._bar is not None:
+                self._bar.close()
+            elif not self._quiet and self._count:
+                self._print_line()
+        self._bar = None
 
     def _watch(self, marks: Sequence[Mark]) -> None:
         self._count += len(marks)
         self._failed += sum(mark.outcome != DONE for mark in marks)
         self._bytes += sum(mark.size for mark in marks)
-        if self._bar is not None:
-            if marks:
-                self._bar.set_postfix_str(self._details(), refresh=False)
-            self._bar.update(len(marks))
-        elif not self._quiet and time.monotonic() - self._printed > LINE_SECONDS:
-            self._print_line()
+        with suppress(OSError):  # the terminal or the reader is gone: the work goes on
+            if self._bar is not None:
+                if marks:
+                    self._bar.set_postfix_str(self._details(), refresh=False)
+                self._bar.update(len(marks))
+            elif not self._quiet and time.monotonic() - self._printed > LINE_SECONDS:
+                self._print_line()
 
     def _print_line(self) -> None:
         self._printed = time.monotonic()

@@ -1,12 +1,12 @@
 """The board: what a worker is working on, readable after it has died.
 
-A worker writes here, in a small memory-mapped file that it shares with its parent, the items that it has
+A worker writes here, in a little memory that it shares with its parent, the items that it has
 taken and not finished, and the time of its last sign of life. The kernel keeps what a killed process wrote.
 """
 
 import mmap
+import os
 import struct
-import tempfile
 import time
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -31,7 +31,8 @@ class Board:
 
     @classmethod
     def create(cls) -> "Board":
-        file = tempfile.TemporaryFile(prefix="runner-board-")  # noqa: SIM115 (lives as long as the board)
+        # In memory: in a file, a full disk would kill whoever writes to the map.
+        file = os.fdopen(os.memfd_create("runner-board"), "r+b")
         file.truncate(_BEAT.size + SLOTS * _SLOT.size)
         return cls(file)
 

@@ -4,29 +4,38 @@ Table ``marks``: stage name, NUL, shard (u32), index (u32) -> ``Mark.pack``.
 Table ``tally``: stage name, NUL, shard (u32) -> msgpack map of outcome -> [count, bytes].
 Table ``notes``: name -> bytes, for the few things a job remembers beside its items.
 
-Marks and tally change in the same transaction, so a tally is exact after any crash, and a status needs to
-read only one small record per shard.
+Every value is sealed with a checksum. Marks and tally change in the same transaction, so a tally is exact
+after any crash, and a status needs to read only one small record per shard.
 """
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import lmdb
 import msgpack
 
+from .errors import DamagedError
 from .items import Key, Mark
+from .seal import SealError, seal, unseal
 from .store import Store
+from .wreck import Wreck
+
+T = TypeVar("T")
 
 MARKS = "marks"
 TALLY = "tally"
 NOTES = "notes"
+TABLES = (MARKS, TALLY, NOTES)
 
 # Marks between two reopenings of the store: some 10 MB of pages.
 REOPEN_AFTER = 100_000
+RESCUED_TOGETHER = 4096
 
 Tally = dict[str, tuple[int, int]]
 """Outcome -> (number of items, bytes)."""
@@ -39,7 +48,8 @@ class Checkpoint:
     """What is finished. One process writes it; any number may read it meanwhile."""
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self._store = Store(path, (MARKS, TALLY, NOTES), readonly=readonly)
+        self.path = path
+        self._store = Store(path, TABLES, readonly=readonly)
         self._since_reopened = 0
 
     def commit(self, stage: str, receipts: Iterable[tuple[Key, Mark]]) -> None:
@@ -84,49 +94,69 @@ class Checkpoint:
     ) -> None:
         old = self._store.get(txn, MARKS, name)
         if old is not None:
-            tallies.count(shard, Mark.unpack(old), -1)
+            tallies.count(shard, Mark.unpack(unseal(name, old)), -1)
         if mark is not None:
             tallies.count(shard, mark, 1)
-            self._store.put(txn, MARKS, name, mark.pack())
+            self._store.put(txn, MARKS, name, seal(name, mark.pack()))
         elif old is not None:
             self._store.delete(txn, MARKS, name)
 
     def marks(self, stage: str, shard: int) -> Iterator[tuple[int, Mark]]:
         """(index, mark) of one shard, ascending."""
-        for name, mark in self._rows(MARKS, _prefix(stage) + _U32.pack(shard)):
-            yield _U32.unpack(name[-4:])[0], Mark.unpack(mark)
+        yield from self._rows(MARKS, _prefix(stage) + _U32.pack(shard), Mark.unpack)
+
+    def count(self) -> int:
+        """How many marks there are, of all stages."""
+        with self._store.read() as txn:
+            return self._store.count(txn, MARKS)
 
     def finished(self, stage: str, shard: int) -> set[int]:
-        """Indices of one shard that have a mark."""
-        rows = self._rows(MARKS, _prefix(stage) + _U32.pack(shard))
-        return {_U32.unpack(name[-4:])[0] for name, _ in rows}
+        """Indices of one shard that have a mark. Raises DamagedError if the tally tells another number."""
+        prefix = _prefix(stage) + _U32.pack(shard)
+        found = {index for index, _ in self._rows(MARKS, prefix, len)}
+        told = sum(
+            count for _, tally in self._rows(TALLY, prefix, _unpack_tally) for count, _ in tally.values()
+        )
+        if len(found) != told:
+            raise DamagedError(self.path, f"shard {shard} has {len(found)} {stage} marks, its tally {told}")
+        return found
 
     def tally(self, stage: str) -> dict[int, Tally]:
         """Per shard, how many items have which outcome, and their bytes."""
-        return {
-            _U32.unpack(name[-4:])[0]: _unpack_tally(row) for name, row in self._rows(TALLY, _prefix(stage))
-        }
+        return dict(self._rows(TALLY, _prefix(stage), _unpack_tally))
+
+    def stages(self) -> list[str]:
+        """Names of the stages that ever had a mark."""
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, TALLY)
+            keys = [] if cursor is None else cursor.iternext(values=False)
+            return sorted({bytes(key)[:-5].decode() for key in keys})
 
     def note(self, name: str) -> bytes | None:
         """What was noted under this name."""
+        key = name.encode()
         with self._store.read() as txn:
-            return self._store.get(txn, NOTES, name.encode())
+            sealed = self._store.get(txn, NOTES, key)
+            return None if sealed is None else unseal(key, sealed)
 
     def set_note(self, name: str, value: bytes) -> None:
         """Remember ``value`` under this name, durably."""
-        self._store.write(lambda txn: self._store.put(txn, NOTES, name.encode(), value))
+        key = name.encode()
+        self._store.write(lambda txn: self._store.put(txn, NOTES, key, seal(key, value)))
 
-    def _rows(self, table: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    def _rows(self, table: str, prefix: bytes, unpack: Callable[[bytes], T]) -> list[tuple[int, T]]:
+        """The last number of each key that begins so, and its value."""
         # A list, not a generator: a transaction left open at a yield would forbid map growth and pin pages.
-        rows: list[tuple[bytes, bytes]] = []
+        rows: list[tuple[int, T]] = []
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, table)
             if cursor is None or not cursor.set_range(prefix):
                 return rows
-            for key, value in cursor:
-                if not bytes(key).startswith(prefix):
+            for key, sealed in cursor:
+                name = bytes(key)
+                if not name.startswith(prefix):
                     break
-                rows.append((bytes(key), bytes(value)))
+                rows.append((_U32.unpack(name[-4:])[0], unpack(unseal(name, bytes(sealed)))))
         return rows
 
     def close(self) -> None:
@@ -158,16 +188,39 @@ class _Tallies:
         entry[1] += sign * mark.size
 
     def _load(self, shard: int) -> dict[str, list[int]]:
-        row = self._store.get(self._txn, TALLY, self._prefix + _U32.pack(shard))
+        name = self._prefix + _U32.pack(shard)
+        sealed = self._store.get(self._txn, TALLY, name)
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        if row is not None:
-            counts.update((outcome, list(entry)) for outcome, entry in _unpack_tally(row).items())
+        if sealed is not None:
+            tally = _unpack_tally(unseal(name, sealed))
+            counts.update((outcome, list(entry)) for outcome, entry in tally.items())
         return counts
 
     def save(self) -> None:
         for shard, counts in self._counts.items():
+            name = self._prefix + _U32.pack(shard)
             row = msgpack.packb({outcome: entry for outcome, entry in counts.items() if entry[0]})
-            self._store.put(self._txn, TALLY, self._prefix + _U32.pack(shard), row)
+            self._store.put(self._txn, TALLY, name, seal(name, row))
+
+
+def rescue(damaged: Path, new: Path) -> None:
+    """Write a new checkpoint with every mark and note of a damaged one that is whole."""
+    with Wreck(damaged) as wreck, Checkpoint(new) as checkpoint:
+        for name, note in _whole(wreck, NOTES):
+            checkpoint.set_note(name.decode(), note)
+        rows = _whole(wreck, MARKS)
+        while part := list(islice(rows, RESCUED_TOGETHER)):
+            by_stage: dict[str, list[tuple[Key, Mark]]] = defaultdict(list)
+            for name, mark in part:
+                by_stage[name[:-9].decode()].append((Key(*_KEY.unpack(name[-8:])), Mark.unpack(mark)))
+            for stage, receipts in by_stage.items():
+                checkpoint.commit(stage, receipts)
+
+
+def _whole(wreck: Wreck, table: str) -> Iterator[tuple[bytes, bytes]]:
+    for entry in wreck.walk(table):
+        with suppress(SealError):
+            yield entry.key, unseal(entry.key, wreck.read(entry))
 
 
 def _prefix(stage: str) -> bytes:

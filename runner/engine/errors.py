@@ -2,11 +2,18 @@
 
 RunnerError             root; ``exit_code`` 1
 ├── StoreError          an LMDB file cannot be opened, read or written
-│   └── DiskFullError   no room left for it
+│   ├── DiskFullError   no room left for it
+│   └── DamagedError    it does not hold what was written to it
 ├── BusyError           another process is running the job
 ├── WorkerError         worker processes die without getting anywhere
 └── StageError          a program error inside a stage; carries the traceback
 """
+
+from pathlib import Path
+
+OUT_OF_MEMORY = (
+    "Out of memory: work with fewer --workers, or raise the limit (ulimit, container), then resume."
+)
 
 
 class RunnerError(Exception):
@@ -21,6 +28,18 @@ class StoreError(RunnerError):
 
 class DiskFullError(StoreError):
     """A disk has no room left; everything committed before is kept."""
+
+
+class DamagedError(StoreError):
+    """A file of the job does not hold what was written to it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.problem}."
 
 
 class BusyError(RunnerError):

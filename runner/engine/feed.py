@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from .board import Board
-from .errors import StoreError
+from .errors import DiskFullError, StoreError
 from .items import Item, Result, Stage
 from .plan import OpenShards, Task
 from .stop import Stop
@@ -61,6 +61,7 @@ class Feed(Iterator[Item[Any] | None]):
             if len(self._board):
                 return None
             self.beat()
+            self._check_room()
             time.sleep(PAUSE_SECONDS)
         raise StopIteration
 
@@ -80,7 +81,15 @@ class Feed(Iterator[Item[Any] | None]):
         return self._stop.overdue
 
     def _held_back(self) -> bool:
-        return self._writer.behind or self._board.full
+        return self._writer.behind or self._board.full or not self._writer.has_room(len(self._board))
+
+    def _check_room(self) -> None:
+        """With nothing in flight: end the run if there is no room for any more."""
+        if self._writer.full:
+            raise DiskFullError(
+                f"Hardly any room left on the disk of {self._stage.output}, so no more is taken on. What is "
+                "finished is kept: free some space, then resume."
+            )
 
     def _next_item(self) -> Item[Any] | None:
         while True:
@@ -113,8 +122,8 @@ class Feed(Iterator[Item[Any] | None]):
         missing = len(self._task.indices) - self._given
         if missing:
             raise StoreError(
-                f"Shard {self._task.shard}: {missing} items that should be there cannot be read for "
-                f"the {self._stage.name} stage; a file of the job is damaged."
+                f"Shard {self._task.shard}: {missing} items that should be there cannot be read for the "
+                f"{self._stage.name} stage. `runner verify` names the damaged file, `runner repair` mends it."
             )
 
 

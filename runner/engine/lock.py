@@ -37,7 +37,8 @@ class Lock:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
                 os.ftruncate(self._file, 0)
-                os.pwrite(self._file, owner.encode(), 0)
+                with contextlib.suppress(OSError):  # no room for a name: the lock holds without
+                    os.pwrite(self._file, owner.encode(), 0)
                 return
             time.sleep(PAUSE_SECONDS)
         raise BusyError(

@@ -1,27 +1,36 @@
 """The LMDB file that takes one shard's payloads in one stage: ``batches/00017.lmdb``, ``hashes/00017.lmdb``.
 
 Table ``payloads``: index (u32, big-endian) -> the payload, byte for byte.
-Table ``marks``:    index (u32, big-endian) -> the mark that belongs to it (``Mark.pack``).
+Table ``marks``:    index (u32, big-endian) -> its label: checksum of the payload, then the mark, sealed.
 
 A payload and its mark are committed together, before the checkpoint hears of them. So after a crash the
-marks that the checkpoint misses are read back from here, and nothing stored is made twice.
+marks that the checkpoint misses are read back from here, and nothing stored is made twice. A payload that
+does not match its checksum is never handed out.
 """
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import lmdb
 
-from .items import Result
+from .items import Key, Mark, Result
+from .seal import WIDTH, SealError, checksum, seal, unseal
 from .store import Store
+from .wreck import Entry, Wreck
 
 PAYLOADS = "payloads"
 MARKS = "marks"
 # Payloads read in one go between two yields: enough to be quick, little enough to hold in memory.
 READ_AHEAD_BYTES = 4 << 20
+# Longer values are not looked at as labels of a damaged file: a mark is a few hundred bytes.
+LONGEST_LABEL = 1 << 14
+RESCUED_TOGETHER = 64
 
 _INDEX = struct.Struct(">I")
 
@@ -39,21 +48,63 @@ class ShardFile:
 
     def append(self, results: Iterable[Result]) -> None:
         """Commit payloads with their marks, durably and all or nothing."""
-        rows = sorted((_INDEX.pack(r.key.index), r.payload or b"", r.mark.pack()) for r in results)
+        rows = sorted(_row(result) for result in results)
         store = self._store
 
         def change(txn: lmdb.Transaction) -> None:
-            for index, payload, mark in rows:
+            for index, payload, label in rows:
                 store.put(txn, PAYLOADS, index, payload)
-                store.put(txn, MARKS, index, mark)
+                store.put(txn, MARKS, index, label)
 
         store.write(change)
 
-    def marks(self) -> dict[int, bytes]:
-        """Every stored index with its packed mark."""
+    def delete(self, indices: Iterable[int]) -> None:
+        """Drop these payloads with their marks, durably and all or nothing."""
+        rows = [_INDEX.pack(index) for index in indices]
+        store = self._store
+
+        def change(txn: lmdb.Transaction) -> None:
+            for index in rows:
+                store.delete(txn, PAYLOADS, index)
+                store.delete(txn, MARKS, index)
+
+        store.write(change)
+
+    def count(self) -> int:
+        """How many payloads there are."""
+        with self._store.read() as txn:
+            return self._store.count(txn, PAYLOADS)
+
+    def indices(self) -> set[int]:
+        """The index of every payload."""
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, PAYLOADS)
+            keys = () if cursor is None else cursor.iternext(values=False)
+            return {_INDEX.unpack(key)[0] for key in keys}
+
+    def marks(self) -> dict[int, Mark]:
+        """Every stored index with its mark."""
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, MARKS)
-            return {} if cursor is None else {_INDEX.unpack(key)[0]: bytes(mark) for key, mark in cursor}
+            labels = () if cursor is None else cursor
+            return {_INDEX.unpack(key)[0]: _mark(bytes(key), bytes(label)) for key, label in labels}
+
+    def stored(self, key: Key) -> Result | None:
+        """One item as it was stored. Raises DamagedError if it is not whole."""
+        index = _INDEX.pack(key.index)
+        with self._store.read() as txn:
+            payload = self._store.get(txn, PAYLOADS, index)
+            if payload is None:
+                return None
+            label = self._checked(txn, index, payload)
+            return Result(key, _mark(index, label), payload)
+
+    def _checked(self, txn: lmdb.Transaction, index: bytes, payload: bytes) -> bytes:
+        """The label of a payload, once they are known to belong together."""
+        label = self._store.get(txn, MARKS, index) or b""
+        if label[:WIDTH] != checksum(index, payload):
+            raise SealError(f"what item {_INDEX.unpack(index)[0]} has is not what was stored")
+        return label
 
     def payloads(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, payload) of these indices, or of all, ascending. A missing index is left out."""
@@ -81,7 +132,9 @@ class ShardFile:
                 index = _INDEX.unpack(key)[0]
                 if room <= 0:
                     return block, index
-                block.append((index, bytes(payload)))
+                payload = bytes(payload)
+                self._checked(txn, bytes(key), payload)
+                block.append((index, payload))
                 room -= len(payload)
         return block, None
 
@@ -92,8 +145,10 @@ class ShardFile:
             room = READ_AHEAD_BYTES
             with self._store.read() as txn:
                 while at < len(wanted) and room > 0:
-                    payload = self._store.get(txn, PAYLOADS, _INDEX.pack(wanted[at]))
+                    index = _INDEX.pack(wanted[at])
+                    payload = self._store.get(txn, PAYLOADS, index)
                     if payload is not None:
+                        self._checked(txn, index, payload)
                         block.append((wanted[at], payload))
                         room -= len(payload)
                     at += 1
@@ -109,6 +164,50 @@ class ShardFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _row(result: Result) -> tuple[bytes, bytes, bytes]:
+    """Index, payload and label as they are stored."""
+    index, payload = _INDEX.pack(result.key.index), result.payload or b""
+    return index, payload, checksum(index, payload) + seal(index, result.mark.pack())
+
+
+def _mark(index: bytes, label: bytes) -> Mark:
+    return Mark.unpack(unseal(index, label[WIDTH:]))
+
+
+def rescue(damaged: Path, new: Path) -> None:
+    """Write a new shard file with every payload of a damaged one that is whole."""
+    with Wreck(damaged) as wreck, ShardFile(new) as file:
+        found = _whole(wreck, int(new.stem))
+        while part := list(islice(found, RESCUED_TOGETHER)):
+            file.append(part)
+
+
+def _whole(wreck: Wreck, shard: int) -> Iterator[Result]:
+    """Payloads with the labels that their checksums tell to be theirs."""
+    labels, payloads = _sort(wreck)
+    for index in sorted(payloads.keys() & labels.keys()):
+        for entry in payloads[index]:
+            payload = wreck.read(entry)
+            label = labels[index].get(checksum(index, payload))
+            if label:
+                yield Result(Key(shard, *_INDEX.unpack(index)), _mark(index, label), payload)
+
+
+def _sort(wreck: Wreck) -> tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[Entry]]]:
+    """Index -> checksum -> label, and index -> where what may be its payload is."""
+    labels: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
+    payloads: dict[bytes, list[Entry]] = defaultdict(list)
+    for entry in wreck.scan():
+        if len(entry.key) == _INDEX.size:
+            payloads[entry.key].append(entry)
+            if entry.length <= LONGEST_LABEL:
+                label = wreck.read(entry)
+                with suppress(SealError):
+                    _mark(entry.key, label)
+                    labels[entry.key][label[:WIDTH]] = label
+    return labels, payloads
 
 
 def read_payloads(path: Path, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:

@@ -4,6 +4,7 @@ Never two stores for one path in a process, never a store carried over a fork: o
 """
 
 import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,10 @@ from typing import Self, TypeVar
 
 import lmdb
 
-from .errors import DiskFullError, StoreError
+from .errors import DamagedError, DiskFullError, StoreError
+from .files import sync_folder
+from .seal import SealError
+from .soundness import check_length
 
 T = TypeVar("T")
 
@@ -24,12 +28,15 @@ FIRST_MAP_SIZE = 1 << 28
 LMDB_ENGINE = 0
 # A full disk reaches us as an input/output error at commit; below this many free bytes we call it full.
 FULL_BELOW = 8 << 20
+LOCK_BYTES = 8192
+_DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
 
 class Store:
     """One LMDB file of named tables, bytes to bytes; every committed write is synced to disk.
 
-    Raises StoreError if the file cannot be opened, DiskFullError when there is no room to write.
+    Raises StoreError if the file cannot be opened, DamagedError if it is not as LMDB left it, DiskFullError
+    when there is no room to write.
     """
 
     def __init__(self, path: Path, tables: Sequence[str], *, readonly: bool = False) -> None:
@@ -37,28 +44,47 @@ class Store:
         self.readonly = readonly
         # The map may only grow while no transaction of this process is open.
         self._lock = threading.Lock()
-        if readonly and not path.exists():
-            raise StoreError(f"{path} is missing.")
         self._connect(tables)
 
     def _connect(self, tables: Sequence[str]) -> None:
+        new = not self.path.exists()
+        if new and self.readonly:
+            raise DamagedError(self.path, "it is missing")
+        if self.readonly and not self.path.stat().st_size:
+            raise DamagedError(self.path, "it is empty")
         try:
+            if not new:
+                check_length(self.path)
+            self._allocate_lock()
             self._env = self._open(len(tables), lock=True)
-        except lmdb.Error as error:
+        except (OSError, lmdb.Error) as error:
             if not self.readonly:
-                raise self._translate(error) from error
+                failure = self._translate(error)
+                if new:  # a full disk may have taken half of what an empty file begins with
+                    self.path.unlink(missing_ok=True)
+                raise failure from error
             self._env = self._open_unlocked(len(tables))
         try:
             self._tables = {name: self._open_table(name) for name in tables}
         except lmdb.Error as error:
             self._env.close()
             raise self._translate(error) from error
+        if new:
+            sync_folder(self.path.parent)
 
     def reopen(self) -> None:
         """Give back the memory of the pages read so far, which LMDB keeps mapped as long as it is open."""
         with self._lock:
             self._env.close()
             self._connect(list(self._tables))
+
+    def _allocate_lock(self) -> None:
+        """LMDB maps its lock file: a page of it that a full disk cannot provide would kill the process."""
+        file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(file, 0, LOCK_BYTES)
+        finally:
+            os.close(file)
 
     def _open(self, tables: int, *, lock: bool) -> lmdb.Environment:
         return lmdb.open(
@@ -93,6 +119,11 @@ class Store:
         handle = self._tables[table]
         return None if handle is None else txn.cursor(handle)
 
+    def count(self, txn: lmdb.Transaction, table: str) -> int:
+        """How many entries a table has."""
+        handle = self._tables[table]
+        return 0 if handle is None else int(txn.stat(handle)["entries"])
+
     def get(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | None:
         handle = self._tables[table]
         value = None if handle is None else txn.get(key, db=handle)
@@ -120,6 +151,8 @@ class Store:
                     return change(txn)
             except lmdb.MapFullError:
                 self._grow()
+            except SealError as error:
+                raise DamagedError(self.path, str(error)) from error
             except lmdb.Error as error:
                 raise self._translate(error) from error
 
@@ -133,6 +166,8 @@ class Store:
         try:
             with self._lock, self._begin_read() as txn:
                 yield txn
+        except SealError as error:
+            raise DamagedError(self.path, str(error)) from error
         except lmdb.Error as error:
             raise self._translate(error) from error
 
@@ -143,8 +178,10 @@ class Store:
             self._env.set_mapsize(0)  # another process has grown the file: take over its size
             return self._env.begin()
 
-    def _translate(self, error: lmdb.Error) -> StoreError:
-        code = getattr(error, "code", 0)
+    def _translate(self, error: lmdb.Error | OSError) -> StoreError:
+        if isinstance(error, _DAMAGE):
+            return DamagedError(self.path, str(error))
+        code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
         if code in (errno.ENOSPC, errno.EDQUOT) or (code == errno.EIO and self._disk_is_full()):
             return DiskFullError(
                 f"No room left on the disk of {self.path}. Everything committed so far is kept: "
@@ -153,6 +190,12 @@ class Store:
         if code in (errno.EACCES, errno.EPERM, errno.EROFS):
             return StoreError(
                 f"No permission to use {self.path}: make it readable and writable, then resume."
+            )
+        if code in (errno.EMFILE, errno.ENFILE):
+            return StoreError(f"Too many open files for {self.path}: raise `ulimit -n`, then resume.")
+        if code == errno.ENOMEM:
+            return StoreError(
+                f"No memory or address space left to open {self.path}: raise `ulimit -v`, then resume."
             )
         return StoreError(f"{self.path} cannot be used: {error}")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import Any
 
+from .claims import Claims
 from .errors import RunnerError, StoppedError, WorkerError
 from .items import CRASHED, Key, Mark, Result, Stage
 from .ledger import Ledger
@@ -45,6 +46,10 @@ class Supervisor:
 
     def run(self, size: int) -> None:
         """Work until the agenda is done, with up to ``size`` workers; StoppedError if asked to stop."""
+        with Claims.create(size) as self._claims:
+            self._work(size)
+
+    def _work(self, size: int) -> None:
         try:
             while not self._complete():
                 if self._stop.asked:
@@ -75,7 +80,14 @@ class Supervisor:
             if worker.wants and not self._agenda.empty:
                 worker.give(self._agenda.take())
         while len(self._workers) < size and not self._agenda.empty:
-            worker = WorkerProcess(self._stage)
+            number = min(set(range(size)) - {worker.number for worker in self._workers})
+            try:
+                worker = WorkerProcess(self._stage, self._claims, number)
+            except OSError as error:
+                raise WorkerError(
+                    f"Cannot start worker process {len(self._workers) + 1}: {error.strerror}. Work with "
+                    "fewer --workers, or raise the limit (ulimit -n, ulimit -u), then resume."
+                ) from error
             self._workers.append(worker)
             worker.give(self._agenda.take())
 
@@ -114,6 +126,7 @@ class Supervisor:
     def _bury(self, worker: WorkerProcess) -> None:
         """Account for a worker that has ended."""
         self._workers.remove(worker)
+        self._claims.drop(worker.number)
         if self._dismissed:
             worker.close()  # as it was told: what it had in flight is pending, and nobody is to blame
             return

@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .board import Board
-from .errors import RunnerError, StageError
+from .claims import Claims
+from .errors import OUT_OF_MEMORY, RunnerError, StageError, WorkerError
 from .feed import Feed, work
 from .items import Result, Stage
 from .plan import Task
@@ -78,7 +79,7 @@ class Mailbox:
 class Worker:
     """The stage, its feed and its writer in one process."""
 
-    def __init__(self, stage: Stage[Any], mailbox: Mailbox, board: Board) -> None:
+    def __init__(self, stage: Stage[Any], mailbox: Mailbox, board: Board, claims: Claims) -> None:
         self._stage = stage
         self._mailbox = mailbox
         self._board = board
@@ -86,7 +87,7 @@ class Worker:
         self._done = threading.Event()
         # With slices, the parent writes the payloads: they travel with the results.
         self._ship_payloads = stage.slice_size is not None
-        self._writer = ChunkWriter(None if self._ship_payloads else stage.output, self._report)
+        self._writer = ChunkWriter(None if self._ship_payloads else stage.output, self._report, claims)
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
@@ -94,6 +95,8 @@ class Worker:
             self._work()
         except RunnerError as error:
             self._mailbox.send("error", error)
+        except MemoryError:
+            self._mailbox.send("error", WorkerError(f"{OUT_OF_MEMORY} What is finished is kept."))
         except Exception as error:
             message = f"The {self._stage.name} stage failed with a program error: {error!r}"
             self._mailbox.send("error", StageError(message, traceback.format_exc()))
@@ -137,7 +140,7 @@ class Worker:
 
 
 def main() -> None:
-    """Entry point of the process; its arguments are the descriptors of the connection and of the board."""
+    """Entry point of the process; its arguments: descriptors of connection, board and claims, its number."""
     # The parent decides when to stop; it started us with these signals blocked.
     handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in handled:
@@ -150,4 +153,4 @@ def main() -> None:
     board = Board(os.fdopen(int(sys.argv[2]), "r+b"))
     board.beat()
     stage: Stage[Any] = pickle.loads(connection.recv_bytes())
-    Worker(stage, Mailbox(connection), board).run()
+    Worker(stage, Mailbox(connection), board, Claims(int(sys.argv[3]), int(sys.argv[4]))).run()

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .board import Board
+from .claims import Claims
 from .items import Key, Stage
 from .plan import Task
 
@@ -23,14 +24,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class WorkerProcess:
     """A started worker. It ends by itself when this process is gone."""
 
-    def __init__(self, stage: Stage[Any]) -> None:
+    def __init__(self, stage: Stage[Any], claims: Claims, number: int) -> None:
         ours, theirs = socket.socketpair()
         self.board = Board.create()
-        self._process = _start(theirs.fileno(), self.board.fileno())
+        self._process = _start([theirs.fileno(), self.board.fileno(), claims.fileno()], number)
         theirs.close()
         self.connection: Connection[Any, Any] = Connection(ours.detach())
         with contextlib.suppress(OSError):
             self.connection.send_bytes(pickle.dumps(stage))
+        self.number = number
         self.wants = False
         self._pending: dict[int, set[int]] = defaultdict(set)
         self._apart: set[Key] = set()
@@ -104,14 +106,14 @@ class WorkerProcess:
         return code
 
 
-def _start(connection: int, board: int) -> "subprocess.Popen[bytes]":
+def _start(descriptors: list[int], number: int) -> "subprocess.Popen[bytes]":
     entry = f"from {__package__}.worker import main; main()"
     # A Ctrl-C reaches the whole process group: blocked until the worker has learned to ignore it.
     old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", entry, str(connection), str(board)],
-            pass_fds=(connection, board),
+            [sys.executable, "-P", "-c", entry, *map(str, descriptors), str(number)],
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -4,15 +4,20 @@ The order of writes, for every chunk: payloads and their marks go into the shard
 then are the results delivered, to be marked in the checkpoint.
 """
 
+import os
 import queue
+import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .claims import Claims
+from .files import sync_folder
 from .items import Mark, Result
 from .shardfile import ShardFile, shard_file
+from .soundness import check
 
 # A chunk is committed at so many results, or so many bytes, or when its first result is so old.
 CHUNK_ITEMS = 256
@@ -20,6 +25,12 @@ CHUNK_BYTES = 16 << 20
 CHUNK_SECONDS = 0.5
 # So many bytes may wait for the disk before the feed is held back.
 BACKLOG_BYTES = 2 * CHUNK_BYTES
+# Nothing is taken on when a disk would have less room than this (or than this part of it, if it is small)
+# after all that is under way: the checkpoint and the overhead of the files need some too.
+RESERVE_BYTES = 64 << 20
+RESERVE_PART = 8
+# What a payload is taken for before there was one.
+USUAL_BYTES = 1 << 16
 
 Deliver = Callable[[Sequence[Result]], None]
 
@@ -29,16 +40,19 @@ class ChunkWriter:
 
     ``output`` is the folder of shard files; with None there is nothing to store and chunks are only
     delivered. ``deliver`` is called on the writer's thread. An error there or of the disk is raised by the
-    next call of ``check`` or by ``close``.
+    next call of ``check`` or by ``close``. ``claims`` are those of the workers that write to the same disk.
     """
 
-    def __init__(self, output: Path | None, deliver: Deliver) -> None:
+    def __init__(self, output: Path | None, deliver: Deliver, claims: Claims | None = None) -> None:
         self._output = output
+        self._claims = claims
         self._deliver = deliver
         self._queue: queue.SimpleQueue[Result | int | None] = queue.SimpleQueue()
         self._files: dict[int, tuple[ShardFile, int]] = {}
         self._files_lock = threading.Lock()
         self._backlog = 0
+        self._payloads = 1
+        self._bytes = USUAL_BYTES
         self._backlog_lock = threading.Lock()
         self._error: BaseException | None = None
         self._closed = False
@@ -54,12 +68,17 @@ class ChunkWriter:
             if file is None:
                 file = self._open_file(shard)
             self._files[shard] = (file, uses + 1)
-        return {index: Mark.unpack(mark) for index, mark in file.marks().items()}
+        return file.marks()
 
     def _open_file(self, shard: int) -> ShardFile:
         assert self._output is not None
-        self._output.mkdir(exist_ok=True)
-        return ShardFile(shard_file(self._output, shard))
+        path = shard_file(self._output, shard)
+        if path.exists():
+            check(path)  # a run that goes on where another ended: nobody writes it
+        elif not self._output.exists():
+            self._output.mkdir(exist_ok=True)
+            sync_folder(self._output.parent)
+        return ShardFile(path)
 
     def seal(self, shard: int) -> None:
         """Close the shard's file once everything added so far is committed (one call for each ``open``)."""
@@ -67,14 +86,41 @@ class ChunkWriter:
             self._queue.put(shard)
 
     def add(self, result: Result) -> None:
-        with self._backlog_lock:
-            self._backlog += len(result.payload or b"")
+        if result.payload is not None:
+            with self._backlog_lock:
+                self._backlog += len(result.payload)
+            self._payloads += 1
+            self._bytes += len(result.payload)
         self._queue.put(result)
 
     @property
     def behind(self) -> bool:
         """True while the disk is slower than the work."""
         return self._backlog > BACKLOG_BYTES
+
+    def has_room(self, in_flight: int) -> bool:
+        """Whether the disk has room for one payload more than what all workers have under way."""
+        if self._claims is not None:
+            self._claims.claim(self._backlog + in_flight * self._usual)
+        return self._free() >= (self._claims.total() if self._claims else 0)
+
+    @property
+    def full(self) -> bool:
+        """With nothing under way, the disk has no room for one payload more."""
+        return self._backlog == 0 and self._free() < 0
+
+    def _free(self) -> int:
+        """Bytes left on the disk beside the reserve and one payload."""
+        if self._output is None:
+            return sys.maxsize
+        disk = os.statvfs(self._output if self._output.exists() else self._output.parent)
+        reserve = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // RESERVE_PART)
+        return disk.f_bavail * disk.f_frsize - reserve - self._usual
+
+    @property
+    def _usual(self) -> int:
+        """Bytes of a payload, on average."""
+        return self._bytes // self._payloads
 
     def check(self) -> None:
         """Raise what went wrong on the writer's thread."""

@@ -7,10 +7,18 @@ from pathlib import Path
 
 from tools.checks import Checks
 
-from . import kills, million, slow, workers
+from . import kills, marks, million, order, passes, slow, workers
 
 FOLDER = Path(__file__).resolve().parents[3] / "bench" / "torture"
-EXPERIMENTS = {"kills": kills, "million": million, "slow": slow, "workers": workers}
+EXPERIMENTS = {
+    "kills": kills,
+    "passes": passes,
+    "order": order,
+    "marks": marks,
+    "million": million,
+    "slow": slow,
+    "workers": workers,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,65 @@
+"""Repair: what is damaged goes back to pending, what is intact is kept; a resume then does the rest.
+
+A damaged file is set aside under ``NAME.damaged`` and made again of all that is whole in it. Then every item
+is looked at as ``verify`` does, bytes included, and what is not true is forgotten: in the file that says it,
+and in the checkpoint.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from .engine import checkpoint as checkpoints
+from .engine import shardfile
+from .engine.checkpoint import Checkpoint
+from .engine.shardfile import ShardFile
+from .errors import JobError
+from .job import JobFolder
+from .verify import STAGES, Finding, Shard, check_files, check_items, check_manifests
+
+
+def repair(folder: JobFolder) -> Iterator[str]:
+    """Mend what ``verify`` finds in a job that nobody runs; tells what was done, file by file.
+
+    Raises JobError if a manifest is damaged: what it holds is nowhere else in the job.
+    """
+    for finding in check_manifests(folder):
+        raise JobError(finding.problem)
+    for finding in list(check_files(folder)):
+        yield f"{finding}. {_replace(folder, finding.path)}"
+    forgotten: Counter[tuple[Path, str]] = Counter()
+    with Checkpoint(folder.checkpoint_path) as checkpoint:
+        for head in folder.heads():
+            for stage in STAGES:
+                # All of a stage before the next: a hash whose image is forgotten is found by that.
+                for finding in list(check_items(Shard(folder, checkpoint, head, set()), stage, deep=True)):
+                    _forget(checkpoint, finding)
+                    forgotten[finding.path, finding.problem] += 1
+    for (path, problem), count in sorted(forgotten.items()):
+        yield f"{path}: {problem} ({count} items, pending again)."
+
+
+def _replace(folder: JobFolder, path: Path) -> str:
+    """Set a damaged file aside and make it again of what can be read of it."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.rename(aside)
+    path.with_name(f"{path.name}-lock").unlink(missing_ok=True)
+    if path == folder.dedup:
+        return f"It is now {aside.name}; the next export makes it again, and chooses anew among duplicates."
+    if path == folder.checkpoint_path:
+        checkpoints.rescue(aside, path)
+    else:
+        shardfile.rescue(aside, path)
+    return f"It is now {aside.name}; what is whole of it is in {path.name} again."
+
+
+def _forget(checkpoint: Checkpoint, finding: Finding) -> None:
+    assert finding.key is not None
+    if finding.path != checkpoint.path:
+        with ShardFile(finding.path) as file:
+            file.delete([finding.key.index])
+    stages = [finding.stage]
+    if finding.stage == "download":  # whatever was made of the image too: another may come in its place
+        stages = checkpoint.stages()
+    for stage in stages:
+        checkpoint.forget(stage, [finding.key])
