@@ -18,9 +18,10 @@ import stages
 from webserver import JPEG, Visit, WebServer
 
 from runner import Job, images
+from runner.engine import writer
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.claims import Claims
-from runner.engine.errors import WorkerError
+from runner.engine.errors import DiskFullError, WorkerError
 from runner.engine.items import CRASHED, DONE, Key
 from runner.engine.run import run
 from runner.engine.shardfile import read_payloads, shard_file
@@ -125,7 +126,7 @@ def test_a_full_disk_ends_the_run_and_blames_no_url(tmp_path, urls, server, size
     assert "Traceback" not in done.stderr
     for line in status:
         assert json.loads(line)["items"]["failed"] == 0
-    assert len(server.heads) - COUNT <= 4
+    assert len(server.heads) - COUNT <= 4, done.stderr
     check_complete(tmp_path / "moved", server)
 
 
@@ -178,6 +179,16 @@ def test_claims_add_up_and_are_dropped(tmp_path):
             assert ours.total() == theirs.total() == 12
         ours.drop(2)
         assert ours.total() == 5
+
+
+def test_low_space_ends_a_run_only_while_there_is_something_left_to_take_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "RESERVE_BYTES", sys.maxsize)
+    monkeypatch.setattr(writer, "RESERVE_PART", 1)  # the whole disk: there is always too little room
+    with Checkpoint(tmp_path / "checkpoint.lmdb") as checkpoint:
+        run(stages.Stage(tmp_path / "out"), [(0, range(1))], checkpoint, workers=0)
+        with pytest.raises(DiskFullError, match=str(tmp_path / "out")):
+            run(stages.Stage(tmp_path / "out"), [(0, range(40))], checkpoint, workers=0)
+        assert 0 < len(checkpoint.finished("toy", 0)) < 4
 
 
 # -- limits --

@@ -61,7 +61,10 @@ class Feed(Iterator[Item[Any] | None]):
             if len(self._board):
                 return None
             self.beat()
-            self._check_room()
+            if self._has_work():
+                self._check_room()
+            elif self._tasks.ended:
+                break
             time.sleep(PAUSE_SECONDS)
         raise StopIteration
 
@@ -81,7 +84,13 @@ class Feed(Iterator[Item[Any] | None]):
         return self._stop.overdue
 
     def _held_back(self) -> bool:
-        return self._writer.behind or self._board.full or not self._writer.has_room(len(self._board))
+        room = self._writer.has_room(len(self._board))
+        return self._writer.behind or self._board.full or not room
+
+    def _has_work(self) -> bool:
+        """Whether there is anything to take up, once nothing holds it back."""
+        self._next = self._next or self._tasks.get()
+        return self._next is not None or self._given < len(self._task.indices)
 
     def _check_room(self) -> None:
         """With nothing in flight: end the run if there is no room for any more."""

@@ -8,6 +8,7 @@ marks that the checkpoint misses are read back from here, and nothing stored is 
 does not match its checksum is never handed out.
 """
 
+import math
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,11 +34,22 @@ LONGEST_LABEL = 1 << 14
 RESCUED_TOGETHER = 64
 
 _INDEX = struct.Struct(">I")
+_PAGE = 4096
+_PAGE_HEAD = 16
+_ENTRY = 256  # key, label, and room that B-trees leave free
 
 
 def shard_file(folder: Path, shard: int) -> Path:
     """Path of a shard's file in the folder of a stage."""
     return folder / f"{shard:05d}.lmdb"
+
+
+def stored_size(payload: bytes) -> int:
+    """About how many bytes a payload takes in its file, with its mark: a long one has pages of its own."""
+    size = len(payload)
+    if size > _PAGE // 2:
+        size = math.ceil((size + _PAGE_HEAD) / _PAGE) * _PAGE
+    return size + _ENTRY
 
 
 class ShardFile:

@@ -16,7 +16,7 @@ from pathlib import Path
 from .claims import Claims
 from .files import sync_folder
 from .items import Mark, Result
-from .shardfile import ShardFile, shard_file
+from .shardfile import ShardFile, shard_file, stored_size
 from .soundness import check
 
 # A chunk is committed at so many results, or so many bytes, or when its first result is so old.
@@ -45,6 +45,7 @@ class ChunkWriter:
 
     def __init__(self, output: Path | None, deliver: Deliver, claims: Claims | None = None) -> None:
         self._output = output
+        self._disk: Path | None = None  # known once a file was opened there
         self._claims = claims
         self._deliver = deliver
         self._queue: queue.SimpleQueue[Result | int | None] = queue.SimpleQueue()
@@ -78,6 +79,7 @@ class ChunkWriter:
         elif not self._output.exists():
             self._output.mkdir(exist_ok=True)
             sync_folder(self._output.parent)
+        self._disk = self._output
         return ShardFile(path)
 
     def seal(self, shard: int) -> None:
@@ -87,10 +89,11 @@ class ChunkWriter:
 
     def add(self, result: Result) -> None:
         if result.payload is not None:
+            size = stored_size(result.payload)
             with self._backlog_lock:
-                self._backlog += len(result.payload)
+                self._backlog += size
             self._payloads += 1
-            self._bytes += len(result.payload)
+            self._bytes += size
         self._queue.put(result)
 
     @property
@@ -102,24 +105,27 @@ class ChunkWriter:
         """Whether the disk has room for one payload more than what all workers have under way."""
         if self._claims is not None:
             self._claims.claim(self._backlog + in_flight * self._usual)
-        return self._free() >= (self._claims.total() if self._claims else 0)
+        return self._free() >= self._claimed()
 
     @property
     def full(self) -> bool:
-        """With nothing under way, the disk has no room for one payload more."""
-        return self._backlog == 0 and self._free() < 0
+        """With nothing under way in any worker, the disk has no room for one payload more."""
+        return self._backlog == 0 and self._free() < 0 and not self._claimed()
+
+    def _claimed(self) -> int:
+        return self._claims.total() if self._claims else 0
 
     def _free(self) -> int:
         """Bytes left on the disk beside the reserve and one payload."""
-        if self._output is None:
+        if self._disk is None:
             return sys.maxsize
-        disk = os.statvfs(self._output if self._output.exists() else self._output.parent)
+        disk = os.statvfs(self._disk)
         reserve = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // RESERVE_PART)
         return disk.f_bavail * disk.f_frsize - reserve - self._usual
 
     @property
     def _usual(self) -> int:
-        """Bytes of a payload, on average."""
+        """Bytes that a payload takes on the disk, on average."""
         return self._bytes // self._payloads
 
     def check(self) -> None:
@@ -153,7 +159,7 @@ class ChunkWriter:
         if chunk:
             self._deliver(chunk)
         with self._backlog_lock:
-            self._backlog -= sum(len(result.payload or b"") for result in chunk)
+            self._backlog -= sum(stored_size(r.payload) for r in chunk if r.payload is not None)
         for shard in seals:
             self._release(shard)
         return go_on
