@@ -47,7 +47,12 @@ def test_settings_that_make_no_sense(setting: dict[str, object]) -> None:
 
 def test_given_headers_replace_our_own() -> None:
     pairs = FetchOptions(headers=("accept: image/webp", "X-Key:  1 "), user_agent="cat/1").header_pairs()
-    assert pairs == [("User-Agent", "cat/1"), ("accept", "image/webp"), ("X-Key", "1")]
+    assert pairs == [
+        ("User-Agent", "cat/1"),
+        ("Accept-Encoding", "identity"),
+        ("accept", "image/webp"),
+        ("X-Key", "1"),
+    ]
 
 
 def test_the_agent_token_is_the_product_of_the_user_agent() -> None:

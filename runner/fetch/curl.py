@@ -4,6 +4,7 @@ Nothing here runs per chunk of a body beyond one short callback, and nothing is 
 not different for the request before: that is where the speed comes from.
 """
 
+import os
 import re
 import select
 import socket
@@ -17,6 +18,7 @@ import certifi
 import pycurl
 
 from .addresses import refused
+from .decoding import decoded
 from .options import FetchOptions
 from .proxies import Proxies
 from .resolver import Addresses, Lookups, Resolver
@@ -35,7 +37,10 @@ _TO_EPOLL = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+    pycurl.POLL_REMOVE: select.EPOLLIN,
 }
+
+_CLOSED = frozenset({pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING})
 
 _REASONS = {
     pycurl.E_COULDNT_RESOLVE_HOST: "dns",
@@ -69,6 +74,7 @@ class _Handle:
         self.status: int | None = None
         self.overflow = False
         self.refused = self.opened = False
+        self.renewed = False
         self.proxy: str | None = None
         self.addresses: list[str] = []  # of the host, as RESOLVE takes them
         self._max_bytes = options.max_bytes
@@ -86,7 +92,6 @@ class _Handle:
         setopt(pycurl.NOPROGRESS, 1)
         setopt(pycurl.BUFFERSIZE, _BUFFER)
         setopt(pycurl.MAXFILESIZE_LARGE, options.max_bytes)  # a larger Content-Length ends it at once
-        setopt(pycurl.ACCEPT_ENCODING, "identity")  # not asked for, but decoded when it comes
         setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(options.connect_timeout * 1000)))
         setopt(pycurl.HTTPHEADER, self._headers)
         setopt(pycurl.PROXY, "")  # the environment is ours to read
@@ -123,10 +128,26 @@ class _Handle:
         if request.authorization:
             curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Authorization: {request.authorization}"])
 
+    def found_closed(self, code: int) -> bool:
+        """Whether the exchange failed only because an idle connection was closed under it.
+
+        libcurl itself asks again on another connection, but it gives up when that is so five times in a row.
+        """
+        return code in _CLOSED and not self.head and self.curl.getinfo(pycurl.NUM_CONNECTS) == 0
+
+    def renew(self) -> None:
+        """Ask again, on a connection of its own."""
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
+        self.renewed = True
+        self.prepare(self.request, self.proxy, self.addresses)
+
     def finish(self, code: int, message: str) -> Exchange:
         """The exchange, once libcurl is through with it (``code`` 0: without an error)."""
         request, chunks = self.request, self.chunks
         self.chunks = []
+        if self.renewed:
+            self.curl.setopt(pycurl.FRESH_CONNECT, 0)
+            self.renewed = False
         if request.authorization:
             self.curl.setopt(pycurl.HTTPHEADER, self._headers)
         head = b"".join(self.head)
@@ -138,7 +159,7 @@ class _Handle:
         wanted = status in BODY_STATUSES
         error = self._reason(code, message) if code and wanted else None
         body = b"".join(chunks) if wanted and not error else b""
-        return Exchange(request, status, _headers(head), body, error)
+        return decoded(Exchange(request, status, _headers(head), body, error), self._max_bytes)
 
     def _write(self, data: bytes) -> int | None:
         if self.limit < 0:
@@ -183,7 +204,8 @@ class CurlTransport:
         self._lookups = Lookups(self._resolver)
         self._epoll = select.epoll()
         self._epoll.register(self._lookups, select.EPOLLIN)
-        self._watched: dict[int, int] = {}
+        self._watched: dict[int, int] = {}  # events by descriptor
+        self._resting: set[int] = set()  # descriptors of connections that no exchange uses
         self._timer: float | None = None
         self._idle: list[_Handle] = []
         self._busy: dict[Any, _Handle] = {}
@@ -238,14 +260,14 @@ class CurlTransport:
 
     def _run(self, now: float, end: float) -> None:
         """Let libcurl do what can be done now, or else as soon as something happens."""
-        if self._timer is not None and self._timer <= now:
-            self._timer = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-            end = now  # what that started may be ready already
         wake = end if self._timer is None else min(end, self._timer)
         if self._lookups:
             wake = min(wake, self._lookups.next_deadline or wake)
-        for fd, events in self._epoll.poll(max(0.0, wake - now)):
+        ready = [each for each in self._epoll.poll(max(0.0, wake - now)) if not self._spoil(each[0])]
+        if self._timer is not None and self._timer <= time.monotonic():
+            self._timer = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        for fd, events in ready:
             if fd == self._lookups.fileno():
                 self._begin_found()
             else:
@@ -277,21 +299,53 @@ class CurlTransport:
     def _finish(self, curl: Any, code: int, message: str) -> None:
         handle = self._busy.pop(curl)
         self._multi.remove_handle(curl)
+        if handle.found_closed(code):
+            handle.renew()
+            self._busy[curl] = handle
+            self._multi.add_handle(curl)
+            return
         self._finished.append(handle.finish(code, message))
         self._idle.append(handle)
 
     def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
-        """libcurl says which events of a socket it waits for."""
-        watched = self._watched
+        """libcurl says which events of a socket it waits for.
+
+        A socket that it does not need for now is watched on, see ``_spoil``, until it is closed: the kernel
+        forgets it then by itself.
+        """
+        events = _TO_EPOLL[what]
+        known = self._watched.get(fd) if fd not in self._resting else None
+        if events != known:
+            self._register(fd, events)
         if what == pycurl.POLL_REMOVE:
-            if watched.pop(fd, None) is not None:
-                with suppress(OSError):  # closed already, which ends the registration too
-                    self._epoll.unregister(fd)
-        elif fd in watched:
-            self._epoll.modify(fd, _TO_EPOLL[what])
+            self._resting.add(fd)
         else:
-            watched[fd] = what
-            self._epoll.register(fd, _TO_EPOLL[what])
+            self._resting.discard(fd)
+
+    def _register(self, fd: int, events: int) -> None:
+        if fd in self._watched:
+            with suppress(FileNotFoundError):  # closed meanwhile: this is another socket of that number
+                self._epoll.modify(fd, events)
+                self._watched[fd] = events
+                return
+        self._watched[fd] = events
+        self._epoll.register(fd, events)
+
+    def _spoil(self, fd: int) -> bool:
+        """Make a connection useless if something arrived on it while no answer was due.
+
+        It is the server's goodbye, or more than it was asked for, which must not be taken for the answer to
+        the next request; libcurl looks for such things only once a second. True if it was so.
+        """
+        if fd not in self._resting:
+            return False
+        self._resting.remove(fd)
+        del self._watched[fd]
+        ours, theirs = socket.socketpair()
+        with ours:
+            theirs.close()
+            os.dup2(ours.fileno(), fd)
+        return True
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000

@@ -86,7 +86,11 @@ class FetchOptions:
 
     def header_pairs(self) -> list[tuple[str, str]]:
         """Every header of a request that is the same for all of them."""
-        own = {"user-agent": ("User-Agent", self.user_agent), "accept": ("Accept", "image/*,*/*;q=0.5")}
+        own = {
+            "user-agent": ("User-Agent", self.user_agent),
+            "accept": ("Accept", "image/*,*/*;q=0.5"),
+            "accept-encoding": ("Accept-Encoding", "identity"),
+        }
         given = [(name, value.strip()) for name, _, value in (line.partition(":") for line in self.headers)]
         for name, _ in given:
             own.pop(name.lower(), None)
