@@ -27,6 +27,7 @@ def test_options_survive_json_and_pickle() -> None:
         {"retries": -1},
         {"max_bytes": 0},
         {"per_host": -1},
+        {"rate": -1},
         {"max_wait": -1},
         {"user_agent": ""},
         {"user_agent": "x\r\nX-Evil: 1"},
