@@ -24,7 +24,9 @@ from .proxies import Proxies
 from .resolver import Addresses, Lookups, Resolver
 from .transport import BODY_STATUSES, DRAIN, HEADERS, MAX_HEAD, MAX_HEAD_LINES, Exchange, Request
 
-_WANTED = re.compile(rb"^(%s)[ \t]*:([^\r\n]*)" % "|".join(HEADERS).encode(), re.IGNORECASE | re.MULTILINE)
+_WANTED = re.compile(rb"(%s)[ \t]*:([^\r\n]*)" % "|".join(HEADERS).encode(), re.IGNORECASE)
+_INITIALS = frozenset("".join(name[0] + name[0].upper() for name in HEADERS).encode())
+_BLANK = frozenset({b"\r\n", b"\n"})
 
 _BUFFER = 512 * 1024  # bytes; what libcurl takes from a socket at a time, shared by all handles
 
@@ -150,8 +152,8 @@ class _Handle:
             self.renewed = False
         if request.authorization:
             self.curl.setopt(pycurl.HTTPHEADER, self._headers)
-        head = b"".join(self.head)
-        if len(head) > MAX_HEAD or len(self.head) > MAX_HEAD_LINES + 2:  # the status line, the blank line
+        # Beside the fields there are the status line and the blank line.
+        if len(self.head) > MAX_HEAD_LINES + 2 or sum(map(len, self.head)) > MAX_HEAD:
             return Exchange(request, None, [], b"", "protocol")
         status = _status(self.head) if self.status is None else self.status
         if status is None:
@@ -159,18 +161,21 @@ class _Handle:
         wanted = status in BODY_STATUSES
         error = self._reason(code, message) if code and wanted else None
         body = b"".join(chunks) if wanted and not error else b""
-        return decoded(Exchange(request, status, _headers(head), body, error), self._max_bytes)
+        return decoded(Exchange(request, status, _headers(self.head), body, error), self._max_bytes)
 
     def _write(self, data: bytes) -> int | None:
-        if self.limit < 0:
-            self.status = _status(self.head)
-            self.limit = self._max_bytes if self.status in BODY_STATUSES else DRAIN
         self.size += len(data)
-        if self.size > self.limit:
-            self.overflow = True
+        if self.size > self.limit and not self._has_room():
             return 0  # libcurl gives up
         self.chunks.append(data)
         return None
+
+    def _has_room(self) -> bool:
+        if self.limit < 0:  # the body begins
+            self.status = _status(self.head)
+            self.limit = self._max_bytes if self.status in BODY_STATUSES else DRAIN
+        self.overflow = self.size > self.limit
+        return not self.overflow
 
     def _open(self, _purpose: int, address: Any) -> Any:
         """Called before each connection. Behind a proxy the address is the proxy's."""
@@ -371,7 +376,7 @@ def _status(lines: list[bytes]) -> int | None:
     """The status of the last head among the lines (interim answers have heads too), if it is complete."""
     complete = False
     for line in reversed(lines):
-        if line in (b"\r\n", b"\n"):
+        if line in _BLANK:
             complete = True
         elif line.startswith(b"HTTP/"):
             words = line.split(None, 2)
@@ -381,10 +386,14 @@ def _status(lines: list[bytes]) -> int | None:
     return None
 
 
-def _headers(head: bytes) -> list[tuple[str, str]]:
+def _headers(lines: list[bytes]) -> list[tuple[str, str]]:
     """The headers that matter, of the last head."""
-    start = max(head.rfind(b"\nHTTP/"), 0)
-    return [
-        (name.decode("ascii").lower(), value.decode("latin-1").strip())
-        for name, value in _WANTED.findall(head, start)
-    ]
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        if line[0] in _INITIALS:
+            match = _WANTED.match(line)
+            if match:
+                found.append((match[1].decode("ascii").lower(), match[2].decode("latin-1").strip()))
+        elif line.startswith(b"HTTP/"):
+            found.clear()
+    return found

@@ -23,6 +23,8 @@ def decoded(exchange: Exchange, limit: int) -> Exchange:
     Decoding stops at ``limit`` bytes. A body that ends before its compressed data does, or goes on after
     them, is an error too: half an image must not pass for a whole one.
     """
+    if exchange.header("content-encoding") is None:
+        return exchange
     encodings = ",".join(value for name, value in exchange.headers if name == "content-encoding").lower()
     layers = [name for name in map(str.strip, encodings.split(",")) if name not in ("", "identity")]
     if not layers or not exchange.body:
