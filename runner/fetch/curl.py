@@ -102,6 +102,8 @@ class _Handle:
         if options.insecure:
             setopt(pycurl.SSL_VERIFYPEER, 0)
             setopt(pycurl.SSL_VERIFYHOST, 0)
+        # Each request brings its addresses along. What libcurl remembers of them it looks through every time.
+        setopt(pycurl.DNS_CACHE_TIMEOUT, 2)
         setopt(pycurl.HEADERFUNCTION, self.head.append)
         setopt(pycurl.WRITEFUNCTION, self._write)
         if not options.allow_private:
@@ -124,9 +126,9 @@ class _Handle:
         if proxy != self.proxy:
             curl.setopt(pycurl.PROXY, proxy or "")
             self.proxy = proxy
-        if addresses != self.addresses:
+        self.addresses = addresses
+        if addresses:
             curl.setopt(pycurl.RESOLVE, addresses)
-            self.addresses = addresses
         if request.authorization:
             curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Authorization: {request.authorization}"])
 
