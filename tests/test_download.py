@@ -1,5 +1,8 @@
+import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,3 +253,26 @@ def test_redirects_to_another_host_and_back_to_a_refused_address(transport: str)
                 == ["blocked_address"] * 2
             )
         assert (target.connections, len(server.heads)) == (1, 1)
+
+
+def test_memory_is_what_the_caps_allow(transport: str) -> None:
+    """With 64 bodies that never end: the caps of all of them, and a quarter for the allocator."""
+    code = """
+import resource, sys
+from test_download import items, stage
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+work = stage(sys.argv[1], connections=64, max_bytes=2_000_000, timeout=60.0)
+before = peak()
+outcomes = {result.mark.outcome for result in work.process(items(*[sys.argv[2]] * 128)) if result}
+print(peak() - before, *outcomes)
+"""
+    with WebServer({"*": web.endless_body}) as server:
+        command = [sys.executable, "-c", code, transport, server.url("/")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    grown, outcome = told.split()
+    assert outcome == "too_large"
+    assert int(grown) < 1.25 * 64 * 2_000_000 + 20_000_000

@@ -3,6 +3,7 @@
 import gzip
 import os
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -474,6 +475,32 @@ class TestTransport:
     def test_ipv6(self, transport: Transport) -> None:
         with WebServer({"*": answer(JPEG)}, host="::1") as server:
             assert fetch(transport, server.url("/"))[0].body == JPEG
+
+    def test_an_address_that_nobody_listens_at_is_followed_by_the_next(
+        self, opener: Opener, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = [(0, 0, 0, "", (address, 0)) for address in ("::1", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with WebServer({"*": answer(JPEG)}) as server:
+            assert fetch(opener(), server.url("/", host="both.example"))[0].body == JPEG
+
+    def test_the_authorities_are_read_once(self, opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By requests; libcurl keeps them in its multi handle."""
+        read = 0
+        load = ssl.SSLContext.load_verify_locations
+
+        def counted(context: ssl.SSLContext, *args: Any, **kwargs: Any) -> None:
+            nonlocal read
+            read += 1
+            load(context, *args, **kwargs)
+
+        monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+        transport = opener(ca_bundle=str(web.CERTIFICATE))
+        with WebServer({"*": raw(OK + LENGTH + b"\r\n" + JPEG)}, tls=True) as server:
+            for _ in range(3):
+                assert fetch(transport, server.url("/"))[0].body == JPEG
+            assert server.connections == 3
+        assert read <= 1
 
     def test_tls(self, opener: Opener) -> None:
         trusting = opener(ca_bundle=str(web.CERTIFICATE))

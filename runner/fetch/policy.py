@@ -30,6 +30,12 @@ TRANSIENT = frozenset(
 # ... and those that rarely do: asked once more.
 DOUBTFUL = frozenset({"dns", "protocol"})
 
+# What is left does not pass, like any other ``http_<code>``.
+PERMANENT = frozenset(
+    {"blocked_address", "empty", "encoding", "invalid_url", "not_image", "redirects", "robots_tag", "scheme"}
+    | {"tls", "too_large"}
+)
+
 # Without an answer these are signs that nobody is there.
 SILENCE = frozenset({"dns", "connect", "tls", "truncated"})
 
