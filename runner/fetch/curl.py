@@ -221,6 +221,8 @@ class CurlTransport:
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, options.connections)
+        # Idle ones included: for a new connection an idle one is closed, so that descriptors never run out.
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, options.connections)
 
     @property
     def in_flight(self) -> int:
