@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,8 @@ from typing import NamedTuple
 from .engine.items import DONE, Item, Key, Mark, Result
 from .fetch import FetchOptions, Transport, open_transport
 from .fetch.hosts import Hosts
-from .fetch.policy import Fail, Fetch, Follow, Policy, Retry, Store, signal
+from .fetch.policy import Fail, Fetch, Follow, Policy, Retry, Store
+from .fetch.quota import Quota
 from .fetch.transport import Exchange
 from .manifest import manifest_name, read_rows
 
@@ -27,6 +28,7 @@ class FetchDetail(NamedTuple):
     """The detail of a download mark.
 
     ``http_status``  of the last answer, None if there was none
+    ``attempts``     0 when it was never asked for: no URL, or the host had been given up
     ``final_url``    where redirects led, None if there were none
     """
 
@@ -38,10 +40,14 @@ class FetchDetail(NamedTuple):
 
 @dataclass(frozen=True)
 class DownloadStage:
-    """Fetches the URL of each item; the payload is the body as served."""
+    """Fetches the URL of each item; the payload is the body as served.
+
+    ``hosts`` is the file in which all processes share the limits per host, if there are any.
+    """
 
     manifests: Path
     output: Path
+    hosts: Path
     options: FetchOptions
     name: str = field(default="download", init=False)
     slice_size: int | None = field(default=None, init=False)
@@ -57,18 +63,24 @@ class DownloadStage:
             yield Item(Key(shard, index), row.url)
 
     def process(self, items: Iterator[Item[str] | None]) -> Iterator[Result | None]:
-        with closing(open_transport(self.options)) as transport:
-            yield from _Downloads(self.options, transport).run(items)
+        with closing(open_transport(self.options)) as transport, self._quota() as quota:
+            yield from _Downloads(self.options, transport, quota).run(items)
+
+    def _quota(self) -> AbstractContextManager[Quota | None]:
+        options = self.options
+        if not options.per_host and not options.rate:
+            return nullcontext()
+        return closing(Quota(self.hosts, options.per_host, options.rate))
 
 
 class _Downloads:
     """The items in the hands of one ``process``, in flight or waiting for their turn."""
 
-    def __init__(self, options: FetchOptions, transport: Transport) -> None:
+    def __init__(self, options: FetchOptions, transport: Transport, quota: Quota | None) -> None:
         self._width = options.connections
         self._transport = transport
         self._policy = Policy(options, random.Random())
-        self._hosts: Hosts[Fetch] = Hosts(options.connections, options.per_host)
+        self._hosts: Hosts[Fetch] = Hosts(options.connections, options.per_host, quota)
         self._results: list[Result] = []
         self._feed_ended = False
         self._feed_paused = False
@@ -99,6 +111,8 @@ class _Downloads:
             fetch = self._hosts.take(now)
             if fetch is not None:
                 self._transport.start(self._policy.request(fetch, now))
+            elif lost := self._hosts.lose():
+                self._results.append(_result(*lost))
             elif not self._take_on(items, now):
                 break
 
@@ -136,7 +150,7 @@ class _Downloads:
         fetch: Fetch = exchange.request.tag
         host = fetch.target.host
         decision = self._policy.judge(fetch, exchange, now, wall)
-        self._hosts.release(host, signal(exchange), fetch.began, now, self._policy.pause(exchange, wall))
+        self._hosts.release(host, self._policy.news(exchange, wall), fetch.began, now)
         match decision:
             case Store(body):
                 self._results.append(_result(fetch, DONE, body))

@@ -8,6 +8,7 @@ JOB/
   batches/00017.lmdb     the images of one shard, as served
   hashes/00017.lmdb      what the hash pass found for each of them
   dedup.lmdb             the key-value dedup table
+  hosts                  who is at which host just now, with --per-host or --rate; means nothing between runs
   errors.log             tracebacks of program errors, if there were any
 """
 
@@ -92,6 +93,7 @@ class JobFolder:
         self.batches = path / "batches"
         self.hashes = path / "hashes"
         self.dedup = path / "dedup.lmdb"
+        self.hosts = path / "hosts"
         self.error_log = path / "errors.log"
         self.checkpoint_path = path / "checkpoint.lmdb"
 

@@ -187,7 +187,7 @@ class Job:
         if room < 1:
             raise UsageError(f"At most {room + OTHER_FILES} open files are allowed: raise `ulimit -n`.")
         fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
-        return DownloadStage(self.folder.manifests, self.folder.batches, fetch)
+        return DownloadStage(self.folder.manifests, self.folder.batches, self.folder.hosts, fetch)
 
     def _hash(self, session: "_Session") -> None:
         from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without

@@ -201,6 +201,11 @@ def test_options_come_from_the_environment_too(cli, urls, monkeypatch):
     assert config["fetch"]["headers"] == ["X-Test: 1"]
 
 
+def test_a_rate_is_so_many_requests_per_unit_of_time(cli, urls):
+    assert cli("start", "cats", urls, "--no-progress", "--rate", "6000/m")[0] == 0
+    assert json.loads(Path("cats/job.json").read_text())["fetch"]["rate"] == 100
+
+
 def test_the_environment_is_checked_like_the_command_line(cli, urls, monkeypatch, capsys):
     for name, value in (("WORKERS", "many"), ("TRANSPORT", "pigeon"), ("INSECURE", "perhaps")):
         monkeypatch.setenv(f"RUNNER_{name}", value)

@@ -1,4 +1,8 @@
+import os
 import pickle
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +15,17 @@ from webserver import JPEG, WebServer, answer, in_turn, redirect
 from runner import download
 from runner.download import DownloadStage, FetchDetail
 from runner.engine.items import DONE, Item, Key, Result
-from runner.fetch import FetchOptions
+from runner.fetch import FetchOptions, hosts
 from runner.fetch.options import TRANSPORTS
 from runner.manifest import Row, write_manifests
 
 pytestmark = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
-def stage(transport: str, **options: Any) -> DownloadStage:
+def stage(transport: str, shared: Path = Path("hosts"), **options: Any) -> DownloadStage:
     settings = {"allow_private": True, "timeout": 0.5, "retries": 0, "connections": 8, **options}
-    return DownloadStage(Path("manifests"), Path("batches"), FetchOptions(transport=transport, **settings))
+    fetch = FetchOptions(transport=transport, **settings)
+    return DownloadStage(Path("manifests"), Path("batches"), shared, fetch)
 
 
 def items(*urls: str) -> Iterator[Item[str]]:
@@ -40,7 +45,7 @@ def outcomes(results: list[Result]) -> list[str]:
 
 def test_reads_its_items_from_the_manifest(transport: str, tmp_path: Path) -> None:
     write_manifests((Row(f"http://a.example/{number}", {}) for number in range(20)), tmp_path, 10)
-    work = DownloadStage(tmp_path, tmp_path, FetchOptions(transport=transport))
+    work = DownloadStage(tmp_path, tmp_path, tmp_path / "hosts", FetchOptions(transport=transport))
     assert list(work.read(1, [0, 3, 9])) == [
         Item(Key(1, 0), "http://a.example/10"),
         Item(Key(1, 3), "http://a.example/13"),
@@ -131,7 +136,7 @@ def test_a_retry_after_holds_no_slot(transport: str) -> None:
     assert keys[-1] == 0
 
 
-def test_a_cap_per_host(transport: str) -> None:
+def test_a_cap_per_host(transport: str, tmp_path: Path) -> None:
     most, present, lock = 0, 0, threading.Lock()
 
     def counting(visit: web.Visit) -> None:
@@ -145,7 +150,8 @@ def test_a_cap_per_host(transport: str) -> None:
         visit.answer(JPEG)
 
     with WebServer({"*": counting}) as server:
-        results = run(stage(transport, per_host=2), *(server.url(f"/{number}") for number in range(20)))
+        work = stage(transport, tmp_path / "hosts", per_host=2)
+        results = run(work, *(server.url(f"/{number}") for number in range(20)))
     assert outcomes(results) == [DONE] * 20
     assert most <= 2
 
@@ -155,6 +161,30 @@ def test_signs_of_life_while_everything_hangs(transport: str) -> None:
         results = list(stage(transport, timeout=1.5).process(items(server.url("/"))))
     assert results[0] is None
     assert [result.mark.outcome for result in results if result is not None] == ["timeout"]
+
+
+def test_a_dead_host_costs_a_bounded_number_of_attempts(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what it leaves undone fails for the same reason; a host that answers is not held up by it."""
+    monkeypatch.setattr(hosts, "PAUSE", 0.05)
+    with WebServer({"*": web.hang}) as dead, WebServer({"*": answer(JPEG)}) as good:
+        urls = [dead.url(f"/{number}") for number in range(500)]
+        urls += [good.url(f"/{number}") for number in range(100)]
+        results = [r for r in stage(transport, timeout=0.3, retries=2).process(items(*urls)) if r is not None]
+    assert [result.key.index >= 500 for result in results[:100]] == [True] * 100
+    assert sorted(outcomes(results)) == [DONE] * 100 + ["timeout"] * 500
+    assert len(dead.heads) < 50
+    assert 0 in {FetchDetail(*result.mark.detail).attempts for result in results}
+
+
+def test_a_host_that_cannot_be_reached(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "PAUSE", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    results = run(stage(transport, timeout=30.0), *(f"{closed}/{number}" for number in range(200)))
+    assert outcomes(results) == ["connect"] * 200
+    assert sum(FetchDetail(*result.mark.detail).attempts for result in results) < 50
 
 
 def test_a_feed_that_has_nothing_just_now(transport: str) -> None:
@@ -168,7 +198,9 @@ def test_a_feed_that_has_nothing_just_now(transport: str) -> None:
     assert sorted(result.key.index for result in results) == [0, 1, 2]
 
 
-def test_takes_no_more_than_it_has_room_for(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_takes_no_more_than_it_has_room_for(
+    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Slots, and a bounded waiting room for a host that is full."""
     monkeypatch.setattr(download, "MAX_WAITING", 10)
     taken = 0
@@ -180,7 +212,7 @@ def test_takes_no_more_than_it_has_room_for(transport: str, monkeypatch: pytest.
             yield item
 
     with WebServer({"*": web.hang}) as server:
-        results = stage(transport, per_host=2).process(feed())
+        results = stage(transport, tmp_path / "hosts", per_host=2).process(feed())
         next(result for result in results if result is not None)
         assert taken <= 2 * 2 + 10
         results.close()  # type: ignore[attr-defined]
@@ -221,3 +253,26 @@ def test_redirects_to_another_host_and_back_to_a_refused_address(transport: str)
                 == ["blocked_address"] * 2
             )
         assert (target.connections, len(server.heads)) == (1, 1)
+
+
+def test_memory_is_what_the_caps_allow(transport: str) -> None:
+    """With 64 bodies that never end: the caps of all of them, and a quarter for the allocator."""
+    code = """
+import resource, sys
+from test_download import items, stage
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+work = stage(sys.argv[1], connections=64, max_bytes=2_000_000, timeout=60.0)
+before = peak()
+outcomes = {result.mark.outcome for result in work.process(items(*[sys.argv[2]] * 128)) if result}
+print(peak() - before, *outcomes)
+"""
+    with WebServer({"*": web.endless_body}) as server:
+        command = [sys.executable, "-c", code, transport, server.url("/")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    grown, outcome = told.split()
+    assert outcome == "too_large"
+    assert int(grown) < 1.25 * 64 * 2_000_000 + 20_000_000

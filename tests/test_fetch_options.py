@@ -27,6 +27,7 @@ def test_options_survive_json_and_pickle() -> None:
         {"retries": -1},
         {"max_bytes": 0},
         {"per_host": -1},
+        {"rate": -1},
         {"max_wait": -1},
         {"user_agent": ""},
         {"user_agent": "x\r\nX-Evil: 1"},
@@ -47,7 +48,12 @@ def test_settings_that_make_no_sense(setting: dict[str, object]) -> None:
 
 def test_given_headers_replace_our_own() -> None:
     pairs = FetchOptions(headers=("accept: image/webp", "X-Key:  1 "), user_agent="cat/1").header_pairs()
-    assert pairs == [("User-Agent", "cat/1"), ("accept", "image/webp"), ("X-Key", "1")]
+    assert pairs == [
+        ("User-Agent", "cat/1"),
+        ("Accept-Encoding", "identity"),
+        ("accept", "image/webp"),
+        ("X-Key", "1"),
+    ]
 
 
 def test_the_agent_token_is_the_product_of_the_user_agent() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from webserver import JPEG
 
-from runner.fetch.hosts import Signal
+from runner.fetch.hosts import News, Signal
 from runner.fetch.options import FetchOptions
 from runner.fetch.policy import (
     BACKOFF,
@@ -17,7 +17,6 @@ from runner.fetch.policy import (
     Policy,
     Retry,
     Store,
-    signal,
 )
 from runner.fetch.transport import Exchange, Request
 
@@ -197,7 +196,7 @@ def test_backoff_doubles_within_its_jitter() -> None:
 def test_retry_after(code: int, value: str, after: float) -> None:
     answer = exchange(code, headers={"retry-after": value})
     assert once(answer, max_wait=60) == Retry(after)
-    assert policy(max_wait=60).pause(answer, WALL) == after
+    assert policy(max_wait=60).news(answer, WALL) == News(Signal.BUSY, f"http_{code}", after)
 
 
 @pytest.mark.parametrize("value", ["soon", "-5", "", "Mon, 99 Foo 2026", "1e400", "1,2"])
@@ -206,11 +205,11 @@ def test_a_retry_after_that_makes_no_sense_is_not_there(value: str) -> None:
     decision = once(answer)
     assert isinstance(decision, Retry)
     assert 0 < decision.after < 1
-    assert policy().pause(answer, WALL) is None
+    assert policy().news(answer, WALL).pause == 0.0
 
 
 def test_retry_after_counts_only_from_a_busy_host() -> None:
-    assert policy().pause(exchange(500, headers={"retry-after": "7"}), WALL) is None
+    assert policy().news(exchange(500, headers={"retry-after": "7"}), WALL) == News(Signal.GOOD)
 
 
 def test_redirects_share_the_time_of_their_attempt() -> None:
@@ -277,8 +276,12 @@ def test_a_long_content_type_is_cut() -> None:
         (exchange(503), Signal.BUSY),
         (exchange(None, b"", "timeout"), Signal.SLOW),
         (exchange(200, b"", "timeout"), Signal.SLOW),
-        (exchange(None, b"", "connect"), Signal.NONE),
+        (exchange(None, b"", "connect"), Signal.SILENT),
+        (exchange(None, b"", "dns"), Signal.SILENT),
+        (exchange(None, b"", "truncated"), Signal.SILENT),
+        (exchange(None, b"", "protocol"), Signal.NONE),
+        (exchange(None, b"", "blocked_address"), Signal.NONE),
     ],
 )
 def test_what_an_exchange_says_about_its_host(answer: Exchange, expected: Signal) -> None:
-    assert signal(answer) is expected
+    assert policy().news(answer, WALL).signal is expected

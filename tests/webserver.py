@@ -30,8 +30,9 @@ class _ConnectionEnded(Exception):
 class Visit:
     """One request, and the means to answer it."""
 
-    def __init__(self, server: "WebServer", connection: socket.socket, head: bytes) -> None:
+    def __init__(self, server: "WebServer", connection: socket.socket, head: bytes, number: int) -> None:
         self.server = server
+        self.number = number  # of the request on its connection, from 1
         self.head = head
         self.path = head.split(b" ", 2)[1].decode("latin-1")
         self._connection = connection
@@ -63,6 +64,11 @@ class Visit:
 
     def close(self) -> None:
         raise _ConnectionEnded
+
+    def shut_down(self) -> None:
+        """Tell the client that nothing more will come."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """End the connection with a TCP reset."""
@@ -147,8 +153,10 @@ class WebServer:
                 with self._lock:
                     self._open.discard(raw)
                     self._open.add(connection)
+            number = 0
             while head := _read_head(connection):
-                visit = Visit(self, connection, head)
+                number += 1
+                visit = Visit(self, connection, head, number)
                 with self._lock:
                     self.heads.append(head)
                 self._route(visit.path)(visit)
@@ -223,7 +231,7 @@ def drip_chunks(visit: Visit) -> None:
 
 
 def drip_continue(visit: Visit) -> None:
-    visit.drip(b"HTTP/1.1 100 Continue\r\n\r\n", every=0.002)
+    visit.drip(b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01)
 
 
 def endless_continue(visit: Visit) -> None:

@@ -15,6 +15,8 @@ from ..listing import STATES
 from . import commands
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 
@@ -29,6 +31,14 @@ def _size(text: str) -> int:
     return int(float(number) * base ** " kmg".index(unit.lower() or " "))
 
 
+def _rate(text: str) -> float:
+    """Requests a second: 5, 0.5/s, 30/m, 100/h."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a rate: {text!r} (5/s, 30/m or 100/h)")
+    return float(match[1]) / _SECONDS[match[2] or "s"]
+
+
 _START_NUMBERS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("--shard-size", int, "N", "URLs per shard"),
     ("--connections", int, "N", "connections per worker"),
@@ -37,7 +47,8 @@ _START_NUMBERS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("--retries", int, "N", "attempts after a failure that may pass"),
     ("--max-wait", float, "SECONDS", "longest Retry-After to wait for"),
     ("--max-bytes", _size, "SIZE", "largest image, such as 50MB or 1GiB"),
-    ("--per-host", int, "N", "most connections to one host; 0 finds out by itself"),
+    ("--per-host", int, "N", "most requests to one host at a time, over all workers; 0 finds out by itself"),
+    ("--rate", _rate, "N/s", "most requests to one host, over all workers, such as 5/s or 30/m; 0: no limit"),
 )
 
 

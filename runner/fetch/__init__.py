@@ -6,6 +6,8 @@ policy      what to do after each exchange (no sockets, no clock)
 robots      X-Robots-Tag
 sniff       the image format that the first bytes show
 hosts       how many requests a host gets at a time, and who waits
+quota       the limits per host that all processes of a job share
+decoding    Content-Encoding
 addresses   which addresses nobody may be sent to
 proxies     which proxy a URL goes through
 resolver    names to addresses

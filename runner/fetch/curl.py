@@ -4,6 +4,7 @@ Nothing here runs per chunk of a body beyond one short callback, and nothing is 
 not different for the request before: that is where the speed comes from.
 """
 
+import os
 import re
 import select
 import socket
@@ -17,12 +18,15 @@ import certifi
 import pycurl
 
 from .addresses import refused
+from .decoding import decoded
 from .options import FetchOptions
 from .proxies import Proxies
 from .resolver import Addresses, Lookups, Resolver
 from .transport import BODY_STATUSES, DRAIN, HEADERS, MAX_HEAD, MAX_HEAD_LINES, Exchange, Request
 
-_WANTED = re.compile(rb"^(%s)[ \t]*:([^\r\n]*)" % "|".join(HEADERS).encode(), re.IGNORECASE | re.MULTILINE)
+_WANTED = re.compile(rb"(%s)[ \t]*:([^\r\n]*)" % "|".join(HEADERS).encode(), re.IGNORECASE)
+_INITIALS = frozenset("".join(name[0] + name[0].upper() for name in HEADERS).encode())
+_BLANK = frozenset({b"\r\n", b"\n"})
 
 _BUFFER = 512 * 1024  # bytes; what libcurl takes from a socket at a time, shared by all handles
 
@@ -35,7 +39,10 @@ _TO_EPOLL = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+    pycurl.POLL_REMOVE: select.EPOLLIN,
 }
+
+_CLOSED = frozenset({pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING})
 
 _REASONS = {
     pycurl.E_COULDNT_RESOLVE_HOST: "dns",
@@ -69,6 +76,7 @@ class _Handle:
         self.status: int | None = None
         self.overflow = False
         self.refused = self.opened = False
+        self.renewed = False
         self.proxy: str | None = None
         self.addresses: list[str] = []  # of the host, as RESOLVE takes them
         self._max_bytes = options.max_bytes
@@ -86,7 +94,6 @@ class _Handle:
         setopt(pycurl.NOPROGRESS, 1)
         setopt(pycurl.BUFFERSIZE, _BUFFER)
         setopt(pycurl.MAXFILESIZE_LARGE, options.max_bytes)  # a larger Content-Length ends it at once
-        setopt(pycurl.ACCEPT_ENCODING, "identity")  # not asked for, but decoded when it comes
         setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(options.connect_timeout * 1000)))
         setopt(pycurl.HTTPHEADER, self._headers)
         setopt(pycurl.PROXY, "")  # the environment is ours to read
@@ -95,6 +102,8 @@ class _Handle:
         if options.insecure:
             setopt(pycurl.SSL_VERIFYPEER, 0)
             setopt(pycurl.SSL_VERIFYHOST, 0)
+        # Each request brings its addresses along. What libcurl remembers of them it looks through every time.
+        setopt(pycurl.DNS_CACHE_TIMEOUT, 2)
         setopt(pycurl.HEADERFUNCTION, self.head.append)
         setopt(pycurl.WRITEFUNCTION, self._write)
         if not options.allow_private:
@@ -117,20 +126,36 @@ class _Handle:
         if proxy != self.proxy:
             curl.setopt(pycurl.PROXY, proxy or "")
             self.proxy = proxy
-        if addresses != self.addresses:
+        self.addresses = addresses
+        if addresses:
             curl.setopt(pycurl.RESOLVE, addresses)
-            self.addresses = addresses
         if request.authorization:
             curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Authorization: {request.authorization}"])
+
+    def found_closed(self, code: int) -> bool:
+        """Whether the exchange failed only because an idle connection was closed under it.
+
+        libcurl itself asks again on another connection, but it gives up when that is so five times in a row.
+        """
+        return code in _CLOSED and not self.head and self.curl.getinfo(pycurl.NUM_CONNECTS) == 0
+
+    def renew(self) -> None:
+        """Ask again, on a connection of its own."""
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
+        self.renewed = True
+        self.prepare(self.request, self.proxy, self.addresses)
 
     def finish(self, code: int, message: str) -> Exchange:
         """The exchange, once libcurl is through with it (``code`` 0: without an error)."""
         request, chunks = self.request, self.chunks
         self.chunks = []
+        if self.renewed:
+            self.curl.setopt(pycurl.FRESH_CONNECT, 0)
+            self.renewed = False
         if request.authorization:
             self.curl.setopt(pycurl.HTTPHEADER, self._headers)
-        head = b"".join(self.head)
-        if len(head) > MAX_HEAD or len(self.head) > MAX_HEAD_LINES + 2:  # the status line, the blank line
+        # Beside the fields there are the status line and the blank line.
+        if len(self.head) > MAX_HEAD_LINES + 2 or sum(map(len, self.head)) > MAX_HEAD:
             return Exchange(request, None, [], b"", "protocol")
         status = _status(self.head) if self.status is None else self.status
         if status is None:
@@ -138,18 +163,21 @@ class _Handle:
         wanted = status in BODY_STATUSES
         error = self._reason(code, message) if code and wanted else None
         body = b"".join(chunks) if wanted and not error else b""
-        return Exchange(request, status, _headers(head), body, error)
+        return decoded(Exchange(request, status, _headers(self.head), body, error), self._max_bytes)
 
     def _write(self, data: bytes) -> int | None:
-        if self.limit < 0:
-            self.status = _status(self.head)
-            self.limit = self._max_bytes if self.status in BODY_STATUSES else DRAIN
         self.size += len(data)
-        if self.size > self.limit:
-            self.overflow = True
+        if self.size > self.limit and not self._has_room():
             return 0  # libcurl gives up
         self.chunks.append(data)
         return None
+
+    def _has_room(self) -> bool:
+        if self.limit < 0:  # the body begins
+            self.status = _status(self.head)
+            self.limit = self._max_bytes if self.status in BODY_STATUSES else DRAIN
+        self.overflow = self.size > self.limit
+        return not self.overflow
 
     def _open(self, _purpose: int, address: Any) -> Any:
         """Called before each connection. Behind a proxy the address is the proxy's."""
@@ -183,7 +211,8 @@ class CurlTransport:
         self._lookups = Lookups(self._resolver)
         self._epoll = select.epoll()
         self._epoll.register(self._lookups, select.EPOLLIN)
-        self._watched: dict[int, int] = {}
+        self._watched: dict[int, int] = {}  # events by descriptor
+        self._resting: set[int] = set()  # descriptors of connections that no exchange uses
         self._timer: float | None = None
         self._idle: list[_Handle] = []
         self._busy: dict[Any, _Handle] = {}
@@ -192,6 +221,8 @@ class CurlTransport:
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, options.connections)
+        # Idle ones included: for a new connection an idle one is closed, so that descriptors never run out.
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, options.connections)
 
     @property
     def in_flight(self) -> int:
@@ -238,14 +269,14 @@ class CurlTransport:
 
     def _run(self, now: float, end: float) -> None:
         """Let libcurl do what can be done now, or else as soon as something happens."""
-        if self._timer is not None and self._timer <= now:
-            self._timer = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-            end = now  # what that started may be ready already
         wake = end if self._timer is None else min(end, self._timer)
         if self._lookups:
             wake = min(wake, self._lookups.next_deadline or wake)
-        for fd, events in self._epoll.poll(max(0.0, wake - now)):
+        ready = [each for each in self._epoll.poll(max(0.0, wake - now)) if not self._spoil(each[0])]
+        if self._timer is not None and self._timer <= time.monotonic():
+            self._timer = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        for fd, events in ready:
             if fd == self._lookups.fileno():
                 self._begin_found()
             else:
@@ -277,21 +308,53 @@ class CurlTransport:
     def _finish(self, curl: Any, code: int, message: str) -> None:
         handle = self._busy.pop(curl)
         self._multi.remove_handle(curl)
+        if handle.found_closed(code):
+            handle.renew()
+            self._busy[curl] = handle
+            self._multi.add_handle(curl)
+            return
         self._finished.append(handle.finish(code, message))
         self._idle.append(handle)
 
     def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
-        """libcurl says which events of a socket it waits for."""
-        watched = self._watched
+        """libcurl says which events of a socket it waits for.
+
+        A socket that it does not need for now is watched on, see ``_spoil``, until it is closed: the kernel
+        forgets it then by itself.
+        """
+        events = _TO_EPOLL[what]
+        known = self._watched.get(fd) if fd not in self._resting else None
+        if events != known:
+            self._register(fd, events)
         if what == pycurl.POLL_REMOVE:
-            if watched.pop(fd, None) is not None:
-                with suppress(OSError):  # closed already, which ends the registration too
-                    self._epoll.unregister(fd)
-        elif fd in watched:
-            self._epoll.modify(fd, _TO_EPOLL[what])
+            self._resting.add(fd)
         else:
-            watched[fd] = what
-            self._epoll.register(fd, _TO_EPOLL[what])
+            self._resting.discard(fd)
+
+    def _register(self, fd: int, events: int) -> None:
+        if fd in self._watched:
+            with suppress(FileNotFoundError):  # closed meanwhile: this is another socket of that number
+                self._epoll.modify(fd, events)
+                self._watched[fd] = events
+                return
+        self._watched[fd] = events
+        self._epoll.register(fd, events)
+
+    def _spoil(self, fd: int) -> bool:
+        """Make a connection useless if something arrived on it while no answer was due.
+
+        It is the server's goodbye, or more than it was asked for, which must not be taken for the answer to
+        the next request; libcurl looks for such things only once a second. True if it was so.
+        """
+        if fd not in self._resting:
+            return False
+        self._resting.remove(fd)
+        del self._watched[fd]
+        ours, theirs = socket.socketpair()
+        with ours:
+            theirs.close()
+            os.dup2(ours.fileno(), fd)
+        return True
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
@@ -317,7 +380,7 @@ def _status(lines: list[bytes]) -> int | None:
     """The status of the last head among the lines (interim answers have heads too), if it is complete."""
     complete = False
     for line in reversed(lines):
-        if line in (b"\r\n", b"\n"):
+        if line in _BLANK:
             complete = True
         elif line.startswith(b"HTTP/"):
             words = line.split(None, 2)
@@ -327,10 +390,14 @@ def _status(lines: list[bytes]) -> int | None:
     return None
 
 
-def _headers(head: bytes) -> list[tuple[str, str]]:
+def _headers(lines: list[bytes]) -> list[tuple[str, str]]:
     """The headers that matter, of the last head."""
-    start = max(head.rfind(b"\nHTTP/"), 0)
-    return [
-        (name.decode("ascii").lower(), value.decode("latin-1").strip())
-        for name, value in _WANTED.findall(head, start)
-    ]
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        if line[0] in _INITIALS:
+            match = _WANTED.match(line)
+            if match:
+                found.append((match[1].decode("ascii").lower(), match[2].decode("latin-1").strip()))
+        elif line.startswith(b"HTTP/"):
+            found.clear()
+    return found

@@ -1,74 +1,146 @@
 """Whose turn it is: how many exchanges a host gets at a time, and everything that waits for its turn.
 
-Pure bookkeeping; time is passed in. A host starts as wide as everything together, so that a list of one
-host runs at full speed. It is halved when it says that it is busy or when much of it times out, and grows
-by about one per round of answers until it is wide again.
+Pure bookkeeping; time is passed in. A host starts with half of all there is, so that one that does not answer
+leaves the other half to the rest, and gets everything with its first answer: a list of one host runs at full
+speed. It is halved when it says that it is busy or when much of it times out, and grows by about one per
+round of answers until it is wide again.
+
+A host of which nothing comes at all is given a pause, then a few exchanges at a time, and then up: what waits
+for it, or comes for it in the next minutes, is ``lost`` without being asked for.
 """
 
 import heapq
 from collections import deque
 from enum import Enum, auto
 from itertools import count
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
 # Hosts in difficulties that are remembered while nothing is in flight to them.
 MAX_REMEMBERED = 10_000
 
-# A host is overloaded when this share of a round of exchanges timed out. Fewer is the fault of single URLs.
+# A host is overloaded when this share of a round of exchanges timed out. Fewer is the fault of single URLs;
+# all of them is no overload but silence.
 SLOW_SHARE = 0.25
+
+# A round is barren when so many exchanges in a row brought no answer (after the first such round: so many
+# probes), or when a host that gets one at a time still says that it is busy. After each comes a pause,
+# doubled every time; after so many rounds without one good answer in between, the host is given up.
+SILENT_ROUND = 16
+PROBES = 3
+SILENT_ROUNDS = 3
+BUSY_ROUNDS = 8
+PAUSE = 2.0  # seconds, after the first barren round
+
+# Seconds until a host that was given up is tried once more.
+GIVEN_UP = 300.0
 
 
 class Signal(Enum):
     """What an exchange says about its host."""
 
-    GOOD = auto()
-    BUSY = auto()
-    SLOW = auto()
+    GOOD = auto()  # it answers
+    BUSY = auto()  # it answers that it is busy
+    SLOW = auto()  # nothing came, or not all of it, before the deadline
+    SILENT = auto()  # nothing came: no such name, no connection, no answer
     NONE = auto()
 
 
-class _Host(Generic[T]):
-    __slots__ = ("active", "good", "limit", "narrowed", "paused", "queue", "slow", "turn")
+class News(NamedTuple):
+    """What an exchange says about its host, and why.
 
-    def __init__(self, limit: float) -> None:
+    ``reason``  of the failure, if it was one
+    ``pause``   seconds that the host asks to be left alone
+    """
+
+    signal: Signal
+    reason: str = ""
+    pause: float = 0.0
+
+
+class Gate(Protocol):
+    """Limits per host that others share, see ``quota``."""
+
+    def enter(self, host: str, now: float) -> float | None: ...
+
+    def leave(self, host: str) -> None: ...
+
+
+class _Host(Generic[T]):
+    __slots__ = (
+        "active",
+        "barren",
+        "given_up",
+        "good",
+        "limit",
+        "name",
+        "narrowed",
+        "paused",
+        "proven",
+        "queue",
+        "reason",
+        "silent",
+        "slow",
+        "turn",
+        "wide",
+    )
+
+    def __init__(self, name: str, limit: float) -> None:
+        self.name = name
         self.limit = limit
+        self.wide = limit  # what it goes back to when it is no longer silent
         self.active = 0
         self.queue: deque[T] = deque()
         self.turn = False  # stands in the ring
         self.paused = 0.0  # until then
-        self.narrowed = 0.0  # when it was last halved
+        self.narrowed = 0.0  # when its limit was last lowered
+        self.proven = False  # it has answered
         self.good = 0  # answers and time-outs of the present round
         self.slow = 0
+        self.silent = 0  # exchanges in a row without an answer
+        self.barren = 0  # rounds in a row without a good answer
+        self.given_up = 0.0  # until then,
+        self.reason = ""  # for this reason
 
-    def has_turn(self, now: float) -> bool:
-        return bool(self.queue) and self.active < int(self.limit) and self.paused <= now
-
-    def narrow(self, now: float) -> None:
-        self.limit = max(1.0, self.limit / 2)
+    def narrow(self, limit: float, now: float) -> None:
+        self.limit = max(1.0, limit)
         self.narrowed = now
         self.good = self.slow = 0
+
+    def answered(self, widest: float) -> None:
+        """Take note of a good answer."""
+        if self.barren and self.limit < self.wide / 2:  # it was silent, not overloaded
+            self.limit = self.wide / 2
+        else:
+            self.limit = min(widest, self.limit + 1 / self.limit)
+        self.proven = True
+        self.good += 1
+        self.silent = self.barren = 0
 
 
 class Hosts(Generic[T]):
     """Everything that is ready or waiting to be started, by host.
 
-    ``width`` is the most exchanges there can be at all, ``cap`` (if not 0) the most per host.
+    ``width`` is the most exchanges there can be at all, ``cap`` (if not 0) the most per host; ``gate`` has a
+    say as well.
     """
 
-    def __init__(self, width: int, cap: int = 0) -> None:
+    def __init__(self, width: int, cap: int = 0, gate: Gate | None = None) -> None:
         self._widest = float(min(cap, width) if cap else width)
+        self._first = max(1, (width + 1) // 2)
+        self._gate = gate
         self._hosts: dict[str, _Host[T]] = {}
         self._remembered: dict[str, None] = {}  # idle ones in difficulties, oldest first
         self._ring: deque[_Host[T]] = deque()  # hosts whose turn it is, taken round and round
         self._later: list[tuple[float, int, str, T | None]] = []  # a heap; None: the host's pause is over
+        self._lost: deque[tuple[T, str]] = deque()
         self._ticket = count()
         self._waiting = 0
 
     @property
     def waiting(self) -> int:
-        """How many are put by: ready, delayed, or at a host that is full or paused."""
+        """How many are put by: ready, delayed, lost, or at a host that is full or paused."""
         return self._waiting
 
     def put(self, work: T, name: str, now: float) -> None:
@@ -79,9 +151,7 @@ class Hosts(Generic[T]):
     def put_first(self, work: T, name: str, now: float) -> None:
         """Queue work that is already under way (the next hop of a redirect) before everything else."""
         self._waiting += 1
-        host = self._host(name)
-        host.queue.appendleft(work)
-        self._give_turn(host, now)
+        self._queue(work, name, now, first=True)
 
     def put_later(self, work: T, name: str, when: float) -> None:
         """Queue work at a time to come."""
@@ -94,7 +164,7 @@ class Hosts(Generic[T]):
         while self._ring:
             host = self._ring.popleft()
             host.turn = False
-            if host.has_turn(now):
+            if self._may_start(host, now) and self._enter(host, now):
                 work = host.queue.popleft()
                 host.active += 1
                 self._waiting -= 1
@@ -102,19 +172,25 @@ class Hosts(Generic[T]):
                 return work
         return None
 
-    def release(
-        self, name: str, signal: Signal, began: float, now: float, pause: float | None = None
-    ) -> None:
-        """Work that ``take`` gave out ``began`` is no longer in flight. ``pause``: leave the host alone."""
+    def lose(self) -> tuple[T, str] | None:
+        """The next work that will not be started because its host was given up, and the reason."""
+        if not self._lost:
+            return None
+        self._waiting -= 1
+        return self._lost.popleft()
+
+    def release(self, name: str, news: News, began: float, now: float) -> None:
+        """Work that ``take`` gave out ``began`` is no longer in flight."""
         host = self._hosts[name]
         host.active -= 1
-        self._learn(host, signal, began, now)
-        if pause and now + pause > host.paused:
-            host.paused = now + pause
-            heapq.heappush(self._later, (host.paused, next(self._ticket), name, None))
+        if self._gate:
+            self._gate.leave(name)
+        self._learn(host, news, began, now)
+        if news.pause:
+            self._pause(host, now + news.pause)
         self._give_turn(host, now)
         if not host.active and not host.queue:
-            self._put_away(name, host, now)
+            self._put_away(host, now)
 
     def next_time(self) -> float | None:
         """When time alone will make the next work ready; None if only an answer can."""
@@ -128,44 +204,102 @@ class Hosts(Generic[T]):
             elif name in self._hosts:
                 self._give_turn(self._hosts[name], now)
 
-    def _queue(self, work: T, name: str, now: float) -> None:
+    def _queue(self, work: T, name: str, now: float, first: bool = False) -> None:
         host = self._host(name)
-        host.queue.append(work)
+        if host.given_up > now:
+            self._lost.append((work, host.reason))
+            self._put_away(host, now)
+            return
+        if first:
+            host.queue.appendleft(work)
+        else:
+            host.queue.append(work)
         self._give_turn(host, now)
 
     def _host(self, name: str) -> _Host[T]:
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host(self._widest)
+            host = self._hosts[name] = _Host(name, self._widest)
         elif name in self._remembered:
             del self._remembered[name]
         return host
 
+    def _room(self, host: _Host[T]) -> int:
+        """Exchanges that a host may have at a time."""
+        return int(host.limit) if host.proven else min(int(host.limit), self._first)
+
+    def _may_start(self, host: _Host[T], now: float) -> bool:
+        return bool(host.queue) and host.active < self._room(host) and host.paused <= now
+
     def _give_turn(self, host: _Host[T], now: float) -> None:
-        if not host.turn and host.has_turn(now):
+        if not host.turn and self._may_start(host, now):
             host.turn = True
             self._ring.append(host)
 
-    def _learn(self, host: _Host[T], signal: Signal, began: float, now: float) -> None:
-        if signal is Signal.NONE or began < host.narrowed:
-            return  # it was sent before the host was last halved, and says nothing about what that did
-        if signal is Signal.BUSY:
-            host.narrow(now)
-        elif signal is Signal.SLOW:
-            host.slow += 1
+    def _enter(self, host: _Host[T], now: float) -> bool:
+        again = self._gate.enter(host.name, now) if self._gate else None
+        if again is not None:
+            self._pause(host, again)
+        return again is None
+
+    def _pause(self, host: _Host[T], until: float) -> None:
+        if until > host.paused:
+            host.paused = until
+            heapq.heappush(self._later, (until, next(self._ticket), host.name, None))
+
+    def _learn(self, host: _Host[T], news: News, began: float, now: float) -> None:
+        if news.signal is Signal.NONE or began < host.narrowed:
+            return  # it was sent before the limit was last lowered, and says nothing about what that did
+        if news.signal is Signal.GOOD:
+            host.answered(self._widest)
+        elif news.signal is Signal.BUSY:
+            self._slow_down(host, news.reason, now)
         else:
-            host.good += 1
-            host.limit = min(self._widest, host.limit + 1 / host.limit)
-        if host.good + host.slow >= int(host.limit):
-            if host.slow > SLOW_SHARE * (host.good + host.slow):
-                host.narrow(now)
+            host.slow += news.signal is Signal.SLOW
+            host.silent += 1
+            if host.silent >= (PROBES if host.barren else SILENT_ROUND):
+                self._doubt(host, news.reason, now)
+        if host.good + host.slow >= self._room(host):
+            if host.good and host.slow > SLOW_SHARE * (host.good + host.slow):
+                host.narrow(host.limit / 2, now)
             host.good = host.slow = 0
 
-    def _put_away(self, name: str, host: _Host[T], now: float) -> None:
-        if host.limit >= self._widest and host.paused <= now:
-            del self._hosts[name]
+    def _slow_down(self, host: _Host[T], reason: str, now: float) -> None:
+        """It says that it is busy."""
+        if self._room(host) == 1:
+            self._end_barren_round(host, BUSY_ROUNDS, reason, now)
+        host.narrow(self._room(host) / 2, now)
+        host.wide = host.limit
+        host.proven = True
+        host.silent = 0
+
+    def _doubt(self, host: _Host[T], reason: str, now: float) -> None:
+        """It has been silent for a round."""
+        if not host.barren:
+            host.wide = host.limit
+        self._end_barren_round(host, SILENT_ROUNDS, reason, now)
+        host.narrow(min(PROBES, host.limit), now)
+        host.silent = 0
+
+    def _end_barren_round(self, host: _Host[T], rounds: int, reason: str, now: float) -> None:
+        host.barren += 1
+        if host.barren < rounds:
+            self._pause(host, now + PAUSE * 2 ** (host.barren - 1))
             return
-        self._remembered[name] = None
+        host.given_up, host.reason = now + GIVEN_UP, reason
+        host.barren = rounds - 1  # one more such round, later, and it is given up again
+        self._lost.extend((work, reason) for work in host.queue)
+        host.queue.clear()
+
+    def _put_away(self, host: _Host[T], now: float) -> None:
+        """Forget a host with nothing in hand, unless something is the matter with it."""
+        if host.active or host.queue:
+            return
+        troubled = host.limit < self._widest or host.silent or host.barren
+        if not troubled and host.paused <= now:
+            del self._hosts[host.name]
+            return
+        self._remembered[host.name] = None
         if len(self._remembered) > MAX_REMEMBERED:
             oldest = next(iter(self._remembered))
             del self._remembered[oldest], self._hosts[oldest]

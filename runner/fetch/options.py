@@ -24,7 +24,8 @@ class FetchOptions:
     connect_timeout   seconds for a connection to be made (name, TCP, TLS)
     retries           further attempts after one that failed in a way that may pass
     max_bytes         largest body, after decoding
-    per_host          most exchanges per host at a time; 0 finds out by itself
+    per_host          most exchanges per host at a time, over all processes; 0 finds out by itself
+    rate              most requests per host and second, over all processes; 0 for no limit
     headers           further request headers, each "Name: value"
     proxy             URL of a proxy for everything; None takes the environment's
     insecure          accept any TLS certificate
@@ -43,6 +44,7 @@ class FetchOptions:
     retries: int = 2
     max_bytes: int = 50_000_000
     per_host: int = 0
+    rate: float = 0.0
     user_agent: str = USER_AGENT
     headers: tuple[str, ...] = ()
     proxy: str | None = None
@@ -62,7 +64,7 @@ class FetchOptions:
         for name in ("connections", "timeout", "connect_timeout", "max_bytes"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be more than 0.")
-        for name in ("retries", "per_host", "max_wait"):
+        for name in ("retries", "per_host", "rate", "max_wait"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"--{name.replace('_', '-')} must not be negative.")
 
@@ -86,7 +88,11 @@ class FetchOptions:
 
     def header_pairs(self) -> list[tuple[str, str]]:
         """Every header of a request that is the same for all of them."""
-        own = {"user-agent": ("User-Agent", self.user_agent), "accept": ("Accept", "image/*,*/*;q=0.5")}
+        own = {
+            "user-agent": ("User-Agent", self.user_agent),
+            "accept": ("Accept", "image/*,*/*;q=0.5"),
+            "accept-encoding": ("Accept-Encoding", "identity"),
+        }
         given = [(name, value.strip()) for name, _, value in (line.partition(":") for line in self.headers)]
         for name, _ in given:
             own.pop(name.lower(), None)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from . import urls
 from .addresses import refused
-from .hosts import Signal
+from .hosts import News, Signal
 from .options import FetchOptions
 from .robots import refuses
 from .sniff import sniff
@@ -29,6 +29,15 @@ TRANSIENT = frozenset(
 )
 # ... and those that rarely do: asked once more.
 DOUBTFUL = frozenset({"dns", "protocol"})
+
+# What is left does not pass, like any other ``http_<code>``.
+PERMANENT = frozenset(
+    {"blocked_address", "empty", "encoding", "invalid_url", "not_image", "redirects", "robots_tag", "scheme"}
+    | {"tls", "too_large"}
+)
+
+# Without an answer these are signs that nobody is there.
+SILENCE = frozenset({"dns", "connect", "tls", "truncated"})
 
 BACKOFF = 0.5  # seconds before the first retry; doubled each time, give or take half
 MAX_CONTENT_TYPE = 200  # characters of a Content-Type that are remembered
@@ -122,9 +131,19 @@ class Policy:
         location = exchange.header("location")
         if exchange.status in REDIRECTS and location is not None:
             return self._follow(fetch, location)
-        return self._fail(fetch, f"http_{exchange.status}", self.pause(exchange, wall))
+        return self._fail(fetch, f"http_{exchange.status}", self._pause(exchange, wall))
 
-    def pause(self, exchange: Exchange, wall: float) -> float | None:
+    def news(self, exchange: Exchange, wall: float) -> News:
+        """What an exchange says about its host."""
+        if exchange.status in BUSY:
+            return News(Signal.BUSY, f"http_{exchange.status}", self._pause(exchange, wall) or 0.0)
+        if exchange.error == "timeout":
+            return News(Signal.SLOW, "timeout")
+        if exchange.status is None and exchange.error in SILENCE:
+            return News(Signal.SILENT, exchange.error)
+        return News(Signal.NONE if exchange.status is None else Signal.GOOD)
+
+    def _pause(self, exchange: Exchange, wall: float) -> float | None:
         """Seconds that a busy host asks us to stay away, capped; None when it does not ask."""
         value = exchange.header("retry-after") if exchange.status in BUSY else None
         seconds = None if value is None else _retry_after(value, wall)
@@ -171,15 +190,6 @@ class Policy:
 
     def _forbids(self, target: Target) -> bool:
         return target.address is not None and not self._options.allow_private and refused(target.address)
-
-
-def signal(exchange: Exchange) -> Signal:
-    """What an exchange says about how its host is doing."""
-    if exchange.status in BUSY:
-        return Signal.BUSY
-    if exchange.error == "timeout":
-        return Signal.SLOW
-    return Signal.NONE if exchange.status is None else Signal.GOOD
 
 
 def _retry_after(value: str, wall: float) -> float | None:

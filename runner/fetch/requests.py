@@ -21,6 +21,7 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
+from .decoding import decoded
 from .guarded import FailedError, GuardedAdapter, current
 from .options import FetchOptions
 from .proxies import Proxies
@@ -28,7 +29,6 @@ from .resolver import Resolver
 from .transport import BODY_STATUSES, DRAIN, HEADERS, Exchange, Request
 
 _CHUNK = 64 * 1024  # bytes asked for at a time; a read returns with whatever is there
-_ENCODINGS = frozenset({"", "identity", *urllib3.response.BaseHTTPResponse.CONTENT_DECODERS})
 
 
 class _Work:
@@ -74,7 +74,7 @@ class RequestsTransport:
     def __init__(self, options: FetchOptions) -> None:
         self._options = options
         self._proxies = Proxies(options.proxy)
-        self._headers = {**dict(options.header_pairs()), "Accept-Encoding": "identity"}
+        self._headers = CaseInsensitiveDict(options.header_pairs())
         self._session = _session(options)
         self._resolver = Resolver()
         if options.insecure:  # that is what was asked for
@@ -157,7 +157,7 @@ class RequestsTransport:
         while (work := self._jobs.get()) is not None:
             current.work = work
             try:
-                exchange = work.exchange(self._fetch(work))
+                exchange = decoded(work.exchange(self._fetch(work)), self._options.max_bytes)
             except Exception as error:  # whatever a hostile answer makes the libraries raise
                 exchange = work.exchange(error=_reason(error))
             work.release()
@@ -181,7 +181,7 @@ class RequestsTransport:
         request = requests.PreparedRequest()
         request.method = "GET"
         request.url = work.request.url
-        request.headers = CaseInsensitiveDict(self._headers)
+        request.headers = self._headers.copy()
         if work.request.authorization:
             request.headers["Authorization"] = work.request.authorization
         left = max(0.001, work.request.deadline - time.monotonic())
@@ -195,11 +195,11 @@ class RequestsTransport:
         work.headers = [(name, value.strip()) for name, value in pairs if name in HEADERS]
         wanted = work.status in BODY_STATUSES
         limit = self._options.max_bytes if wanted else DRAIN
-        if wanted:
-            _check_body(response, limit)
+        if wanted and (response.length_remaining or 0) > limit:  # by its own account
+            raise FailedError("too_large")
         chunks = []
         size = 0
-        while chunk := response.read1(_CHUNK, decode_content=wanted):
+        while chunk := response.read1(_CHUNK, decode_content=False):
             size += len(chunk)
             if size > limit:
                 raise FailedError("too_large")
@@ -215,15 +215,6 @@ def _session(options: FetchOptions) -> requests.Session:
     return session
 
 
-def _check_body(response: Any, limit: int) -> None:
-    """Refuse a body that cannot be decoded, or is too large by its own account."""
-    encodings = response.headers.get("content-encoding", "").lower().split(",")
-    if any(encoding.strip() not in _ENCODINGS for encoding in encodings):
-        raise FailedError("encoding")
-    if response.length_remaining is not None and response.length_remaining > limit:
-        raise FailedError("too_large")
-
-
 def _shut_down(sock: socket.socket) -> None:
     with suppress(OSError):  # not connected any more
         sock.shutdown(socket.SHUT_RDWR)
@@ -232,7 +223,6 @@ def _shut_down(sock: socket.socket) -> None:
 # What the libraries raise, the most telling first.
 _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((TimeoutError, urllib3.exceptions.TimeoutError), "timeout"),
-    ((urllib3.exceptions.DecodeError,), "encoding"),
     ((client.IncompleteRead, urllib3.exceptions.IncompleteRead), "truncated"),
     ((OSError,), "truncated"),
 )

@@ -56,7 +56,7 @@ class Lookups:
     """Requests whose names are being looked up. ``fileno`` is readable when some have been, for event loops.
 
     Each name has a thread while it is looked up, which nothing but the resolver's own limits can end, so a
-    request leaves at its deadline without it.
+    request leaves at its deadline without it. Threads that are through take the next name.
     """
 
     def __init__(self, resolver: Resolver) -> None:
@@ -64,6 +64,8 @@ class Lookups:
         self._waiting: dict[str, list[_Waiting]] = {}
         self._deadlines: list[tuple[float, int, _Waiting]] = []
         self._ticket = count()
+        self._names: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._threads = 0
         self._found: queue.SimpleQueue[tuple[str, Addresses]] = queue.SimpleQueue()
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
@@ -88,7 +90,10 @@ class Lookups:
             self._waiting[name].append(waiting)
         else:
             self._waiting[name] = [waiting]
-            threading.Thread(target=self._look_up, args=(name,), name="resolver", daemon=True).start()
+            self._names.put(name)
+            if len(self._waiting) > self._threads:
+                self._threads += 1
+                threading.Thread(target=self._work, name="resolver", daemon=True).start()
 
     def found(self) -> list[tuple[Request, Addresses]]:
         """Requests whose names have been looked up, and what was found."""
@@ -112,6 +117,8 @@ class Lookups:
         return late
 
     def close(self) -> None:
+        for _ in range(self._threads):
+            self._names.put(None)
         self._reader.close()
         self._writer.close()
 
@@ -123,7 +130,9 @@ class Lookups:
         self._number -= 1
         return True
 
-    def _look_up(self, name: str) -> None:
-        self._found.put((name, self._resolver.look_up(name)))
-        with suppress(OSError):  # closed meanwhile, or full and so readable anyway
-            self._writer.send(b"\0")
+    def _work(self) -> None:
+        """The life of a thread."""
+        while (name := self._names.get()) is not None:
+            self._found.put((name, self._resolver.look_up(name)))
+            with suppress(OSError):  # closed meanwhile, or full and so readable anyway
+                self._writer.send(b"\0")

@@ -8,7 +8,7 @@ BODY_STATUSES = frozenset({200, 203})
 DRAIN = 64 * 1024
 
 # The response headers that anything is decided by.
-HEADERS = frozenset({"content-type", "location", "retry-after", "x-robots-tag"})
+HEADERS = frozenset({"content-encoding", "content-type", "location", "retry-after", "x-robots-tag"})
 
 # The longest head of an answer, in bytes (interim answers included) and in lines.
 MAX_HEAD = 64 * 1024
@@ -45,7 +45,10 @@ class Exchange(NamedTuple):
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by its lower-case name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
 class Transport(Protocol):

@@ -4,10 +4,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import download, hashing
+from . import download, hashing, latency, memory, mixed, tls
 
 FOLDER = Path(__file__).resolve().parents[3] / "bench"
-EXPERIMENTS = {"download": download, "hash": hashing}
+EXPERIMENTS = {
+    "download": download,
+    "hash": hashing,
+    "mixed": mixed,
+    "latency": latency,
+    "tls": tls,
+    "memory": memory,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
