@@ -1,5 +1,6 @@
 """The chunk writer: what it gathers it commits, delivers, and no longer counts as waiting."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_it_says_when_the_disk_is_slower_than_the_work(tmp_path: Path, monkeypat
     assert chunks.behind
     chunks.close()
     assert not chunks.behind
+
+
+def test_a_flush_does_not_wait_for_the_chunk_to_be_full_or_old(monkeypatch):
+    monkeypatch.setattr(writer, "CHUNK_SECONDS", 600)
+    arrived = threading.Event()
+    chunks = ChunkWriter(None, lambda results: arrived.set())
+    chunks.add(results(1)[0])
+    chunks.flush()
+    assert arrived.wait(timeout=30)
+    chunks.close()
 
 
 def test_an_error_of_its_thread_is_raised_where_the_work_is(tmp_path: Path):

@@ -48,6 +48,7 @@ class Feed(Iterator[Item[Any] | None]):
         self._task = Task(0, [])
         self._next: Task | None = None
         self._given = 0
+        self._unflushed = False
 
     def __next__(self) -> Item[Any] | None:
         while not self._stop.asked:
@@ -60,6 +61,7 @@ class Feed(Iterator[Item[Any] | None]):
                     break
             if len(self._board):
                 return None
+            self._flush()
             self.beat()
             if self._has_work():
                 self._check_room()
@@ -68,8 +70,14 @@ class Feed(Iterator[Item[Any] | None]):
             time.sleep(PAUSE_SECONDS)
         raise StopIteration
 
+    def _flush(self) -> None:
+        if self._unflushed:  # the parent may be waiting for these results to give the next task, or the end
+            self._writer.flush()
+            self._unflushed = False
+
     def finish(self, result: Result) -> None:
         """Account for a finished item and hand its result to the writer."""
+        self._unflushed = True
         self._board.finish(result.key)
         self._shards.finish(result)
 

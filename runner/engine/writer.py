@@ -23,6 +23,8 @@ from .soundness import check
 CHUNK_ITEMS = 256
 CHUNK_BYTES = 16 << 20
 CHUNK_SECONDS = 0.5
+# Results are gathered so often, not one by one: each time the writer wakes, the stage waits for its turn.
+GATHER_SECONDS = 0.02
 # So many bytes may wait for the disk before the feed is held back.
 BACKLOG_BYTES = 2 * CHUNK_BYTES
 # Nothing is taken on when a disk would have less room than this (or than this part of it, if it is small)
@@ -31,6 +33,8 @@ RESERVE_BYTES = 64 << 20
 RESERVE_PART = 8
 # What a payload is taken for before there was one.
 USUAL_BYTES = 1 << 16
+
+FLUSH = object()
 
 Deliver = Callable[[Sequence[Result]], None]
 
@@ -48,7 +52,8 @@ class ChunkWriter:
         self._disk: Path | None = None  # known once a file was opened there
         self._claims = claims
         self._deliver = deliver
-        self._queue: queue.SimpleQueue[Result | int | None] = queue.SimpleQueue()
+        # Results, shards to seal, FLUSH, and at the end None.
+        self._queue: queue.SimpleQueue[Result | int | object | None] = queue.SimpleQueue()
         self._files: dict[int, tuple[ShardFile, int]] = {}
         self._files_lock = threading.Lock()
         self._backlog = 0
@@ -95,6 +100,10 @@ class ChunkWriter:
             self._payloads += 1
             self._bytes += size
         self._queue.put(result)
+
+    def flush(self) -> None:
+        """Commit what was added so far as soon as possible: nothing follows for a while."""
+        self._queue.put(FLUSH)
 
     @property
     def behind(self) -> bool:
@@ -176,12 +185,16 @@ class ChunkWriter:
                 return True
             if entry is None:
                 return False
+            if entry is FLUSH:
+                return True
             if isinstance(entry, int):
                 seals.append(entry)
-            else:
+            elif isinstance(entry, Result):
                 chunk.append(entry)
                 size += len(entry.payload or b"")
             deadline = deadline or time.monotonic() + CHUNK_SECONDS
+            if self._queue.empty() and not self._closed:
+                time.sleep(GATHER_SECONDS)
         return True
 
     def _store(self, chunk: list[Result]) -> None:
