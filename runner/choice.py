@@ -4,19 +4,19 @@ Everything here is a function of the set of hashed images, the selection and the
 order in which the hashes were made or are read plays no part.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .engine.shardfile import read_payloads, shard_file
 from .engine.soundness import check_pages
-from .errors import UsageError
-from .hamming import MAX_RADIUS, POSITION, Hashes, Positions, leaders
-from .hashing import RECORD
+from .fingerprint import RECORD_FIELDS
+from .hamming import POSITION, Hashes, Positions, leaders
+from .options import Filters, Selection
 
 # The pHash of a photograph has exactly half of its bits set; ties at the median, that is a flat, striped or
 # symmetric picture, give any other number. All solid colours but black share one pHash.
@@ -26,47 +26,11 @@ PHOTO_BITS = 32
 MIN_CONTRAST = 10.0
 MIN_LEVELS = 48
 
+RECORD = np.dtype(RECORD_FIELDS)
+
 Mask = npt.NDArray[np.bool_]
-Policy = Literal["near", "phash", "bytes", "none"]
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What is left out before anything is chosen, by pixels as displayed; None is no limit.
-
-    ``min_side`` the shorter side at least; ``max_aspect`` longer by shorter side and ``max_area`` width
-    times height at most.
-    """
-
-    min_side: int = 100
-    max_aspect: float | None = None
-    max_area: int | None = None
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What counts as a duplicate, among the images that pass the filters.
-
-    ``bytes``  equal bytes
-    ``phash``  equal bytes, or equal pHash
-    ``near``   equal bytes, or a pHash within ``near`` bits of the representative's
-    ``none``   nothing
-
-    Flat pictures and those of little detail are duplicates by equal bytes only, under every policy: a pHash
-    does not tell them apart. Raises UsageError for a policy or a radius that does not exist.
-    """
-
-    dedup: Policy = "near"
-    near: int = 4
-    filters: Filters = field(default_factory=Filters)
-
-    def __post_init__(self) -> None:
-        if self.dedup not in ("near", "phash", "bytes", "none"):
-            raise UsageError(f"No dedup policy is called {self.dedup!r}: choose near, phash, bytes or none.")
-        if not 0 <= self.near <= MAX_RADIUS:
-            raise UsageError(
-                f"The radius must be 0 to {MAX_RADIUS}, not {self.near}: beyond, strangers meet."
-            )
+# A sha256 in each row: four words in the order of the bytes.
+Sums = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -75,13 +39,11 @@ class Images:
 
     ``key``     shard << 32 | index
     ``pixels``  as displayed
-    ``sha256``  four words in the order of the bytes
     ``photo``   neither flat nor of little detail: its pHash says something
     """
 
     key: npt.NDArray[np.uint64]
     pixels: npt.NDArray[np.int32]
-    sha256: npt.NDArray[np.uint64]
     phash: Hashes
     photo: Mask
 
@@ -94,32 +56,56 @@ class Choice:
     """The outcome: image ``i`` is stood for by image ``leader[i]``, by itself if it is kept.
 
     ``by_phash`` and ``by_sha256`` are the first image of each distinct pHash or sha256 that was compared,
-    in ascending order of that hash.
+    in ascending order of that hash; ``sha256`` are those of ``by_sha256``.
     """
 
     images: Images
     leader: Positions
     by_phash: Positions
     by_sha256: Positions
+    sha256: Sums
 
     @property
     def kept(self) -> Mask:
         return np.equal(self.leader, np.arange(len(self.leader)))
 
 
-def load(hashes: Path, shards: Sequence[int], filters: Filters) -> tuple[Images, dict[str, int]]:
-    """The images of these shards that pass, and how many each filter left out (the first that applies)."""
-    parts: list[Images] = []
-    dropped = dict.fromkeys((limit.name for limit in fields(Filters)), 0)
+def decide(
+    hashes: Path, shards: Sequence[int], selection: Selection, frozen: npt.NDArray[np.uint64]
+) -> tuple[Choice, dict[str, int]]:
+    """Choose among the images of these shards that pass the filters, those whose keys are ``frozen`` first.
+
+    The canonical order is most displayed pixels, then lowest key. Returns the choice, and how many images
+    each filter left out (the first that applies).
+    """
+    images, sums, filtered = _load(hashes, shards, selection.filters)
+    everyone = np.arange(len(images), dtype=POSITION)
+    nobody = everyone[:0]
+    if selection.dedup == "none":
+        return Choice(images, everyone, nobody, nobody, sums[:0]), filtered
+    walk = np.lexsort((images.key, -images.pixels, ~np.isin(images.key, frozen))).astype(POSITION)
+    same, by_sha256 = _first_of_equal(walk, [sums[:, word] for word in range(4)])
+    if selection.dedup != "bytes":
+        by_sha256 = by_sha256[~images.photo[by_sha256]]
+    sums = sums[by_sha256]  # the others have done their work, and weigh more than all that follows
+    leader, by_phash = (same, nobody) if selection.dedup == "bytes" else _look(images, selection, walk, same)
+    return Choice(images, leader, by_phash, by_sha256, sums), filtered
+
+
+def _load(hashes: Path, shards: Sequence[int], filters: Filters) -> tuple[Images, Sums, dict[str, int]]:
+    parts = [_columns(np.empty(0, dtype=np.uint64), np.empty(0, dtype=RECORD))]
+    dropped = dict.fromkeys(filters.limits(), 0)
     for shard in shards:
         path = shard_file(hashes, shard)
-        if not path.exists():
-            continue  # nothing of this shard was stored
-        check_pages(path)
-        keys, records = _read(path, shard)
-        passing = _filter(records, filters, dropped)
-        parts.append(_columns(keys[passing], records[passing]))
-    return _concatenate(parts), dropped
+        if path.exists():  # otherwise nothing of this shard was stored
+            check_pages(path)
+            keys, records = _read(path, shard)
+            passing = _filter(records, filters, dropped)
+            parts.append(_columns(keys[passing], records[passing]))
+    # Column by column, dropping the parts: two copies of everything would be the peak of the whole pass.
+    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    sums = columns.pop("sha256")
+    return Images(**columns), sums, dropped
 
 
 def _read(path: Path, shard: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.void]]:
@@ -129,64 +115,50 @@ def _read(path: Path, shard: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[n
 
 
 def _filter(records: npt.NDArray[np.void], filters: Filters, dropped: dict[str, int]) -> Mask:
-    width, height = records["width"].astype(np.int64), records["height"].astype(np.int64)
-    short, long = np.minimum(width, height), np.maximum(width, height)
     passing = np.ones(len(records), dtype=np.bool_)
-    fails = {"min_side": short < filters.min_side}
-    if filters.max_aspect is not None:
-        fails["max_aspect"] = long > filters.max_aspect * short
-    if filters.max_area is not None:
-        fails["max_area"] = width * height > filters.max_area
-    for name, fail in fails.items():
+    for name, fail in _failing(records, filters):
         dropped[name] += int(np.count_nonzero(passing & fail))
         passing &= ~fail
     return passing
 
 
-def _columns(keys: npt.NDArray[np.uint64], records: npt.NDArray[np.void]) -> Images:
+def _failing(records: npt.NDArray[np.void], filters: Filters) -> Iterator[tuple[str, Mask]]:
+    """Each filter that is set, with the images that do not pass it."""
+    width, height, size = (records[name].astype(np.int64) for name in ("width", "height", "size"))
+    short, long, area = np.minimum(width, height), np.maximum(width, height), width * height
+    at_least = {"min_side": short, "min_area": area, "min_bytes": size}
+    at_most = {"max_side": long, "max_area": area, "max_aspect": long / short, "max_bytes": size}
+    for name, limit in filters.limits().items():
+        if name in at_least:
+            yield name, at_least[name] < limit
+        elif name in at_most:
+            yield name, at_most[name] > limit
+        else:
+            yield name, ~np.isin(records["format"], [kind.upper().encode() for kind in limit])
+
+
+def _columns(keys: npt.NDArray[np.uint64], records: npt.NDArray[np.void]) -> dict[str, npt.NDArray[Any]]:
     phash = records["phash"].astype(np.uint64)
-    return Images(
-        key=keys,
-        pixels=(records["width"] * records["height"]).astype(np.int32),
-        sha256=records["sha256"].astype(np.uint64),
-        phash=phash,
-        photo=(
-            (np.bitwise_count(phash) == PHOTO_BITS)
-            & (records["contrast"] >= MIN_CONTRAST)
-            & (records["levels"] >= MIN_LEVELS)
-        ),
-    )
-
-
-def _concatenate(parts: list[Images]) -> Images:
-    nothing = _columns(np.empty(0, dtype=np.uint64), np.empty(0, dtype=RECORD))
-    columns = {
-        column.name: np.concatenate([getattr(part, column.name) for part in (nothing, *parts)])
-        for column in fields(Images)
+    return {
+        "key": keys,
+        "pixels": (records["width"] * records["height"]).astype(np.int32),
+        "sha256": records["sha256"].astype(np.uint64),
+        "phash": phash,
+        "photo": (np.bitwise_count(phash) == PHOTO_BITS)
+        & (records["contrast"] >= MIN_CONTRAST)
+        & (records["levels"] >= MIN_LEVELS),
     }
-    return Images(**columns)
 
 
-def choose(images: Images, selection: Selection, frozen: npt.NDArray[np.uint64]) -> Choice:
-    """Decide which images are kept. Those whose keys are ``frozen`` come first, then the canonical order.
-
-    The canonical order is most displayed pixels, then lowest key.
-    """
-    everyone = np.arange(len(images), dtype=POSITION)
-    nobody = everyone[:0]
-    if selection.dedup == "none":
-        return Choice(images, everyone, nobody, nobody)
-    walk = np.lexsort((images.key, -images.pixels, ~np.isin(images.key, frozen))).astype(POSITION)
-    bytes_leader, by_sha256 = _first_of_equal(walk, [images.sha256[:, word] for word in range(4)])
-    if selection.dedup == "bytes":
-        return Choice(images, bytes_leader, nobody, by_sha256)
-    photos = walk[(bytes_leader[walk] == walk) & images.photo[walk]]
-    phash_leader, by_phash = _first_of_equal(photos, [images.phash])
-    star_leader = everyone
+def _look(
+    images: Images, selection: Selection, walk: Positions, same: Positions
+) -> tuple[Positions, Positions]:
+    """Leaders by look, on top of those of the ``same`` bytes; and the first image of each pHash."""
+    photos = walk[(same[walk] == walk) & images.photo[walk]]
+    alike, by_phash = _first_of_equal(photos, [images.phash])
     if selection.dedup == "near":
-        star_leader = _stars(images, photos[phash_leader[photos] == photos], selection.near)
-    leader = star_leader[phash_leader[bytes_leader]]
-    return Choice(images, leader, by_phash, by_sha256[~images.photo[by_sha256]])
+        alike = _stars(images, photos[alike[photos] == photos], selection.near)[alike]
+    return alike[same], by_phash
 
 
 def _first_of_equal(walk: Positions, words: list[Hashes]) -> tuple[Positions, Positions]:

@@ -23,13 +23,12 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
-from .choice import Choice, Filters, Selection, choose, load
+from .choice import Choice, decide
 from .engine.files import sync_folder
 from .engine.items import Key
 from .engine.soundness import check_pages
 from .engine.store import Store
-
-__all__ = ["DedupTable", "Filters", "Reduction", "Selection", "preview", "reduce"]
+from .options import Selection
 
 TABLES = ("kept", "duplicates", "phash", "sha256", "meta")
 # Rows committed together: few enough that doing them again when the map grows costs nothing.
@@ -56,34 +55,31 @@ def reduce(
     What an earlier table of the same selection kept is kept again, unless ``reselect``. Raises UsageError,
     StoreError or DiskFullError; the earlier table stands until the new one is complete.
     """
-    choice, outcome = _decide(hashes, table, selection, reselect, shards)
+    choice, outcome = preview(hashes, table, selection, reselect=reselect, shards=shards)
     with _replacing(table) as store:
         for name, rows in _rows(choice):
             _append(store, name, rows)
-        meta = {"selection": asdict(selection), "counts": outcome._asdict()}
-        _append(store, "meta", iter(sorted((k.encode(), json.dumps(v).encode()) for k, v in meta.items())))
+        meta = {"counts": outcome._asdict(), "selection": asdict(selection)}
+        _append(store, "meta", ((name.encode(), _as_json(value)) for name, value in meta.items()))
     return outcome
+
+
+def _as_json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def preview(
     hashes: Path, table: Path, selection: Selection, *, reselect: bool = False, shards: Sequence[int]
-) -> Reduction:
-    """What ``reduce`` would say, without writing anything."""
-    return _decide(hashes, table, selection, reselect, shards)[1]
-
-
-def _decide(
-    hashes: Path, table: Path, selection: Selection, reselect: bool, shards: Sequence[int]
 ) -> tuple[Choice, Reduction]:
+    """What ``reduce`` would choose and say, without writing anything."""
     frozen = np.empty(0, dtype=np.uint64)
     if not reselect and table.exists():
         with DedupTable(table) as earlier:
             if earlier.made_by(selection):
                 frozen = earlier.kept_keys()
-    images, filtered = load(hashes, shards, selection.filters)
-    choice = choose(images, selection, frozen)
+    choice, filtered = decide(hashes, shards, selection, frozen)
     unique = int(np.count_nonzero(choice.kept))
-    return choice, Reduction(unique, len(images) - unique, filtered)
+    return choice, Reduction(unique, len(choice.leader) - unique, filtered)
 
 
 def _rows(choice: Choice) -> Iterator[tuple[str, Rows]]:
@@ -97,9 +93,10 @@ def _rows(choice: Choice) -> Iterator[tuple[str, Rows]]:
     for name, of, keys in (
         ("duplicates", dropped, images.key),
         ("phash", choice.by_phash, images.phash),
-        ("sha256", choice.by_sha256, images.sha256),
     ):
         yield name, _pairs(keys[of].astype(">u8"), images.key[leader[of]].astype(">u8"))
+    stand_ins = images.key[leader[choice.by_sha256]]
+    yield "sha256", _pairs(choice.sha256.astype(">u8"), stand_ins.astype(">u8"))
 
 
 def _pairs(keys: npt.NDArray[np.void], values: npt.NDArray[np.void]) -> Rows:
@@ -161,7 +158,7 @@ class DedupTable:
 
     def made_by(self, selection: Selection) -> bool:
         """Whether this selection made the table."""
-        return bool(json.loads(self._meta("selection")) == asdict(selection))
+        return self._meta("selection") == _as_json(asdict(selection))
 
     def counts(self) -> Reduction:
         """How many images were kept, dropped as duplicates, and left out by each filter."""

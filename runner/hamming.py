@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .options import MAX_RADIUS
+
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.signedinteger[Any]]
 # Two arrays of equal length, position by position one pair.
 Pairs = tuple[Positions, Positions]
 
-MAX_RADIUS = 8
 # Of positions where there may be many: half the memory, and enough for two thousand million hashes.
 POSITION = np.int32
 # Runs up to this length are compared each with each, longer ones are searched.
@@ -176,7 +177,8 @@ class _Search:
     def _blocks(self, rows: Positions, others: Positions) -> Hashes:
         """The bits in blocks, as masks: the most varying bits dealt out first, one to each block in turn."""
         entropy = _entropy(np.concatenate((_sample(self._left[rows]), _sample(self._right[others]))))
-        count = _block_count(len(rows) * len(others) / 2, len(rows) + len(others), entropy, self._radius)
+        sorted_rows = len(rows) if rows is others else len(rows) + len(others)
+        count = _block_count(len(rows) * len(others) / 2, sorted_rows, entropy, self._radius)
         blocks = np.zeros(count, dtype=np.uint64)
         for turn, bit in enumerate(np.argsort(-entropy, kind="stable")):
             blocks[turn % count] |= np.uint64(1) << np.uint64(bit)
@@ -213,6 +215,8 @@ class _Search:
         self, rows: Positions, others: Positions, runs: _Runs, chosen: npt.NDArray[np.bool_]
     ) -> Iterator[Pairs]:
         """Compare each row with its run, many rows at once, one step along the run at a time."""
+        mine = self._left[rows]
+        theirs = mine if rows is others else self._right[others]
         cuts = np.searchsorted(runs.start, np.arange(0, len(rows), SCAN_ROWS))
         for first, last in pairwise(np.unique(np.append(cuts, len(runs.start)))):
             part = slice(first, last)
@@ -222,22 +226,30 @@ class _Search:
             # Within one set a row meets only those after it, so that each pair comes once.
             at = row + 1 if rows is others else np.repeat(runs.low[part], sizes)
             active = np.flatnonzero(at < stop)
-            yield from self._step(rows[row[active]], others, at[active], stop[active])
+            for near, match in self._step(mine[row[active]], theirs, at[active], stop[active]):
+                yield rows[row[active[near]]], others[match]
 
-    def _step(self, rows: Positions, others: Positions, at: Positions, stop: Positions) -> Iterator[Pairs]:
-        while len(rows):
-            right = others[at]
-            near = np.bitwise_count(self._left[rows] ^ self._right[right]) <= self._radius
-            yield rows[near], right[near]
+    def _step(self, values: Hashes, theirs: Hashes, at: Positions, stop: Positions) -> Iterator[Pairs]:
+        """Compare each value with theirs from ``at`` to ``stop``: (place in values, place in theirs)."""
+        place = np.arange(len(values))
+        while len(values):
+            near = _within(values, theirs[at], self._radius)
+            yield place[near], at[near]
             at = at + 1
             going = at < stop
-            rows, at, stop = rows[going], at[going], stop[going]
+            place, values, at, stop = place[going], values[going], at[going], stop[going]
 
     def _compare_all(self, rows: Positions, others: Positions, itself: bool) -> Iterator[Pairs]:
         for place, row in enumerate(rows):
             rest = others[place + 1 :] if itself else others
-            near = rest[np.bitwise_count(self._left[row] ^ self._right[rest]) <= self._radius]
+            near = rest[_within(self._left[row], self._right[rest], self._radius)]
             yield np.full(len(near), row), near
+
+
+def _within(one: Hashes | np.uint64, other: Hashes, radius: int) -> npt.NDArray[np.bool_]:
+    """The one place where hashes are compared, one with one."""
+    near: npt.NDArray[np.bool_] = np.bitwise_count(one ^ other) <= radius
+    return near
 
 
 def _sample(hashes: Hashes) -> Hashes:

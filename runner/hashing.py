@@ -2,12 +2,10 @@
 
 import hashlib
 import resource
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -15,6 +13,7 @@ from PIL import Image, features
 
 from .engine.items import DONE, Item, Key, Mark, Result
 from .engine.shardfile import read_payloads, shard_file
+from .fingerprint import Fingerprint
 from .imaging import Undecodable, displayed, open_image, orientation, untrusted
 
 # How the hash is made and by which versions. Hashes of different recipes must not be compared: another JPEG
@@ -30,91 +29,25 @@ RECIPE = "; ".join(
 # ends as a MemoryError of one image instead of an out-of-memory kill of anything.
 MEMORY_LIMIT = 2 << 30
 
+# Distinct images of which a worker remembers what it found: 5 MB at most.
+REMEMBERED = 16_384
+
 # What the pHash reads of an image: this many luma pixels squared.
 _LUMA_SIDE = 32
-_RECORD = struct.Struct("<32s8sQIIdHB4s8s")
-# The same record as numpy sees it, so that millions are read without unpacking each.
-RECORD = np.dtype(
-    [
-        ("sha256", ">u8", (4,)),
-        ("phash", ">u8"),
-        ("size", "<u8"),
-        ("width", "<u4"),
-        ("height", "<u4"),
-        ("contrast", "<f8"),
-        ("levels", "<u2"),
-        ("orientation", "u1"),
-        ("format", "S4"),
-        ("mode", "S8"),
-    ]
-)
 
 
-class Fingerprint(NamedTuple):
-    """What the hash pass found out about one stored image.
-
-    ``sha256``, ``size``      of the stored bytes
-    ``width``, ``height``     pixels as displayed, that is with ``orientation`` applied
-    ``format``, ``mode``      as stored: JPEG PNG WEBP GIF BMP TIFF AVIF; Pillow's name of the mode
-    ``orientation``           EXIF, 1 to 8
-    ``phash``                 8 bytes, the hex digits of ``str(imagehash.phash(image))``, as displayed
-    ``contrast``, ``levels``  standard deviation and number of distinct values of the luma behind the pHash
-    """
-
-    sha256: bytes
-    size: int
-    width: int
-    height: int
-    format: str
-    mode: str
-    orientation: int
-    phash: bytes
-    contrast: float
-    levels: int
-
-    def pack(self) -> bytes:
-        """A record of fixed size, see ``RECORD``."""
-        return _RECORD.pack(
-            self.sha256,
-            self.phash,
-            self.size,
-            self.width,
-            self.height,
-            self.contrast,
-            self.levels,
-            self.orientation,
-            self.format.encode(),
-            self.mode.encode(),
-        )
-
-    @classmethod
-    def unpack(cls, data: bytes) -> "Fingerprint":
-        sha256, phash, size, width, height, contrast, levels, turn, kind, mode = _RECORD.unpack(data)
-        return cls(
-            sha256,
-            size,
-            width,
-            height,
-            kind.rstrip(b"\0").decode(),
-            mode.rstrip(b"\0").decode(),
-            turn,
-            phash,
-            contrast,
-            levels,
-        )
-
-
-def fingerprint(data: bytes) -> Fingerprint:
-    """Decode an image and describe it. Raises Undecodable."""
-    image = open_image(data)
-    kind = "JPEG" if image.format == "MPO" else str(image.format)
-    mode = image.mode
-    turn = orientation(image)
-    upright = displayed(image)
-    luma = _luma(upright)
+def fingerprint(data: bytes, sha256: bytes | None = None) -> Fingerprint:
+    """Decode an image and describe it; ``sha256`` of the data if it is known already. Raises Undecodable."""
+    with untrusted():
+        image = open_image(data)
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+        mode = image.mode
+        turn = orientation(image)
+        upright = displayed(image)
+        luma = upright.convert("L").resize((_LUMA_SIDE, _LUMA_SIDE), Image.Resampling.LANCZOS)
     pixels = np.asarray(luma)
     return Fingerprint(
-        sha256=hashlib.sha256(data).digest(),
+        sha256=sha256 or hashlib.sha256(data).digest(),
         size=len(data),
         width=upright.width,
         height=upright.height,
@@ -127,13 +60,8 @@ def fingerprint(data: bytes) -> Fingerprint:
     )
 
 
-def _luma(image: Image.Image) -> Image.Image:
-    with untrusted():
-        return image.convert("L").resize((_LUMA_SIDE, _LUMA_SIDE), Image.Resampling.LANCZOS)
-
-
 def _phash(luma: Image.Image) -> bytes:
-    # imagehash begins with the very steps of _luma: on their result they change nothing.
+    # imagehash begins with the very steps that made ``luma``: on their result they change nothing.
     return np.packbits(imagehash.phash(luma).hash).tobytes()
 
 
@@ -162,17 +90,37 @@ class HashStage:
         """One image at a time."""
         if self.memory_limit is not None:
             limit_memory(self.memory_limit)
+        examine = Examiner()
         for item in items:
             yield None if item is None else examine(item)
 
 
-def examine(item: Item[bytes]) -> Result:
-    """The result for one image."""
+class Examiner:
+    """Makes the result for one image after the other. Bytes seen lately are not decoded again.
+
+    Each worker has its own: of the copies of one placeholder, which are the most there is of equal bytes,
+    every worker decodes one.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, tuple[Mark, bytes | None]] = {}
+
+    def __call__(self, item: Item[bytes]) -> Result:
+        sha256 = hashlib.sha256(item.data).digest()
+        found = self._seen.get(sha256)
+        if found is None:
+            found = self._seen[sha256] = _examine(item.data, sha256)
+            if len(self._seen) > REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+        return Result(item.key, *found)
+
+
+def _examine(data: bytes, sha256: bytes) -> tuple[Mark, bytes | None]:
     try:
-        record = fingerprint(item.data).pack()
+        record = fingerprint(data, sha256).pack()
     except Undecodable as error:
-        return Result(item.key, Mark(error.reason))
-    return Result(item.key, Mark(DONE, len(item.data)), record)
+        return Mark(error.reason), None
+    return Mark(DONE, len(data)), record
 
 
 def limit_memory(limit: int) -> None:

@@ -9,6 +9,7 @@ Whatever a hostile file makes Pillow raise ends as ``Undecodable`` with one of `
     memory      decoding needs more memory than this process may use
 """
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,13 +51,38 @@ class Undecodable(Exception):
         return f"{self.reason}: {self.explanation}" if self.explanation else self.reason
 
 
+class _Quiet(threading.local):
+    """Whether this thread has silenced warnings already, which is not cheap."""
+
+    inside = False
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        if self.inside:
+            yield
+            return
+        self.inside = True
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                yield
+        finally:
+            self.inside = False
+
+
+_quiet = _Quiet()
+
+
 @contextmanager
 def untrusted() -> Iterator[None]:
-    """Turn whatever Pillow raises inside this block into Undecodable; keep its warnings to ourselves."""
+    """Turn whatever Pillow raises inside this block into Undecodable; keep its warnings to ourselves.
+
+    One block may stand within another: put one around all that is done with an image, since the outermost
+    costs as much as decoding a thumbnail.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with _quiet.enter():
             yield
     except Undecodable:
         raise

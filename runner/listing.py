@@ -8,6 +8,7 @@ from .download import FetchDetail
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Mark
 from .engine.shardfile import read_payloads, shard_file
+from .fingerprint import Fingerprint
 from .job import JobFolder
 from .manifest import manifest_name, read_rows
 
@@ -84,14 +85,12 @@ def _findings(folder: JobFolder, checkpoint: Checkpoint, shard: int) -> dict[int
     hashed = dict(checkpoint.marks("hash", shard))
     if not hashed:
         return {}
-    from .hashing import Fingerprint  # brings numpy and scipy: not for every ls
-
     found = {index: _finding(mark, None) for index, mark in hashed.items()}
     path = shard_file(folder.hashes, shard)
     for index, record in read_payloads(path, sorted(hashed)) if path.exists() else ():
         found[index] = _finding(hashed[index], Fingerprint.unpack(record))
     if folder.dedup.exists():
-        from .dedup import DedupTable
+        from .dedup import DedupTable  # brings numpy: not for every ls
 
         with DedupTable(folder.dedup) as table:
             for index, key in table.duplicates(shard).items():
@@ -100,7 +99,7 @@ def _findings(folder: JobFolder, checkpoint: Checkpoint, shard: int) -> dict[int
     return found
 
 
-def _finding(mark: Mark, fingerprint: "Any") -> dict[str, Any]:
+def _finding(mark: Mark, fingerprint: Fingerprint | None) -> dict[str, Any]:
     return {
         "sha256": fingerprint.sha256.hex() if fingerprint else None,
         "width": fingerprint.width if fingerprint else None,

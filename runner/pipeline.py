@@ -26,11 +26,13 @@ from .errors import DamagedError, StoreError, UsageError
 from .job import JobConfig, JobFolder, check_workers
 from .listing import ListedItem, list_items
 from .manifest import Head
+from .options import ExportOptions, Filters, Rendering, Selection
 from .status import Status, read_status
 
 if TYPE_CHECKING:
-    from .dedup import Reduction, Selection
-    from .export import Exported, ExportOptions
+    from .clusters import Cluster
+    from .dedup import Reduction
+    from .export.update import Exported
     from .verify import Finding
 
 
@@ -60,9 +62,16 @@ class Silence:
 
 
 class ExportReport(NamedTuple):
-    """What was chosen, and what OUT holds now (None after a dry run)."""
+    """What became of the stored images, and what OUT holds now (None after a dry run).
 
+    ``undecodable``  reason -> images that could not be hashed
+    ``reduction``    the others: kept, duplicates, and left out by each filter
+    ``wanted``       how many of the kept ones are to be written, by sample and limit
+    """
+
+    undecodable: dict[str, int]
     reduction: "Reduction"
+    wanted: int
     exported: "Exported | None"
 
 
@@ -122,27 +131,58 @@ class Job:
 
         ``options`` are those of `runner export`, with their names.
         """
-        from . import dedup, export
+        from . import dedup
+        from .export.folder import claim
+        from .export.kept import Kept
+        from .export.stage import ExportStage
+        from .export.update import finish, prepare
 
         selection, settings = _export_options(options)
         folder = self.folder
         with self._session(workers, progress, stop) as session:
-            stage = export.ExportStage(folder.batches, folder.hashes, Path(out), settings.quality)
+            stage = ExportStage(folder.batches, folder.hashes, Path(out), settings.rendering)
             if not dry_run:
-                export.claim(stage.out, folder.path.resolve(), session.checkpoint, stage.name)
+                claim(stage.out, folder.path.resolve(), session.checkpoint, stage.name)
+            self._hash(session)
+            undecodable = session.failures("hash")
+            shards = [head.shard for head in folder.heads()]
+            if dry_run:
+                _, reduction = dedup.preview(
+                    folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards
+                )
+                return ExportReport(undecodable, reduction, settings.count(reduction.unique), None)
+            reduction = dedup.reduce(folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards)
+            wanted = settings.count(reduction.unique)
+            with dedup.DedupTable(folder.dedup) as table:
+                kept = Kept(table, shards, settings)
+                prepare(stage, kept, session.checkpoint)
+                work = session.checked(stage.name, kept.work(), folder.batches, folder.hashes)
+                session.run(stage, work, wanted)
+                exported = finish(stage, kept, session.checkpoint, folder.manifests)
+        return ExportReport(undecodable, reduction, wanted, exported)
+
+    def clusters(
+        self,
+        *,
+        workers: int | None = None,
+        reselect: bool = False,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+        **options: Any,
+    ) -> "Iterator[Cluster]":
+        """Hash what is not hashed, and tell which images an export with these options calls duplicates."""
+        from . import dedup
+        from .clusters import list_clusters
+
+        selection, _ = _export_options(options)
+        folder = self.folder
+        with self._session(workers, progress, stop) as session:
             self._hash(session)
             shards = [head.shard for head in folder.heads()]
-            choose = dedup.preview if dry_run else dedup.reduce
-            reduction = choose(folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards)
-            if dry_run:
-                return ExportReport(reduction, None)
-            with dedup.DedupTable(folder.dedup) as table:
-                kept = export.Kept(table, shards, settings.limit)
-                export.prepare(stage, kept, session.checkpoint)
-                work = session.checked(stage.name, kept.work(), folder.batches, folder.hashes)
-                session.run(stage, work, min(reduction.unique, settings.limit or reduction.unique))
-                exported = export.finish(stage, kept, session.checkpoint, folder.manifests)
-        return ExportReport(reduction, exported)
+            choice, _ = dedup.preview(
+                folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards
+            )
+        return list_clusters(folder, choice)
 
     def status(self) -> Status:
         """Where the job stands. Needs no lock."""
@@ -232,6 +272,13 @@ class _Session:
             }
         )
 
+    def failures(self, stage: str) -> dict[str, int]:
+        """Reason -> items that failed in a stage."""
+        counts: Counter[str] = Counter()
+        for tally in self.checkpoint.tally(stage).values():
+            counts.update({outcome: count for outcome, (count, _) in tally.items() if outcome != DONE})
+        return dict(counts.most_common())
+
     def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
         marked = self.marked(stage)
         return [head for head in heads if head.rows > marked[head.shard]]
@@ -266,17 +313,14 @@ class _Session:
             yield head.shard, [index for index, mark in marks if mark.outcome == DONE]
 
 
-def _export_options(options: dict[str, Any]) -> "tuple[Selection, ExportOptions]":
-    """Sort a flat set of options into what is chosen and how it is written."""
-    from .dedup import Filters, Selection
-    from .export import ExportOptions
+def _export_options(options: dict[str, Any]) -> tuple[Selection, ExportOptions]:
+    """Sort a flat set of options into what is chosen and what is written."""
 
     def take(kind: type) -> dict[str, Any]:
         return {entry.name: options.pop(entry.name) for entry in fields(kind) if entry.name in options}
 
-    filters = Filters(**take(Filters))
-    selection = Selection(**take(Selection), filters=filters)
-    settings = ExportOptions(**take(ExportOptions))
+    selection = Selection(**take(Selection), filters=Filters(**take(Filters)))
+    settings = ExportOptions(**take(ExportOptions), rendering=Rendering(**take(Rendering)))
     if options:
         raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
     return selection, settings

@@ -18,6 +18,7 @@ from .engine.items import DONE, Key, Mark, Result
 from .engine.shardfile import ShardFile, shard_file
 from .engine.soundness import find_damage
 from .errors import DamagedError, JobError
+from .fingerprint import Fingerprint
 from .job import JobFolder
 from .manifest import Head, read_head, read_rows
 
@@ -237,8 +238,6 @@ def _check_payloads(shard: Shard, stage: str) -> Iterator[Finding]:
 
 def _check_sums(shard: Shard) -> Iterator[Finding]:
     """The sha256 in every hash against the image; what is damaged has been told of."""
-    from .hashing import Fingerprint  # brings scipy: not for every command
-
     path = shard.path("hash")
     if shard.exists("hash") and shard.exists("download"):
         with (

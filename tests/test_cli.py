@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pictures
 import pytest
+from PIL import Image
 from webserver import Visit, WebServer, answer, hang, redirect
 
 from runner.cli import main
@@ -169,7 +170,10 @@ def test_a_finished_job_is_resumed_without_a_request(cli, site, job):
 def test_an_export_repeated_changes_nothing_and_a_dry_run_writes_nothing(cli, job, tmp_path):
     code, out, _ = cli("export", job, "jpegs", "--dry-run", "--workers", 0)
     assert code == 0
-    assert "Nothing was written" in out
+    assert (
+        "Of 10 images 6 are kept; left out: 2 duplicates, 1 undecodable (truncated 1), 1 by min-side." in out
+    )
+    assert "6 images would be in jpegs; nothing was written" in out
     assert not (tmp_path / "jpegs").exists()
     cli("export", job, "jpegs", "--workers", 0)
     before = tree(tmp_path / "jpegs")
@@ -185,6 +189,49 @@ def test_other_filters_add_and_remove_the_difference(cli, job, tmp_path):
     assert len(after) == len(before) + 3  # the copy, the one that was moved to, the small one
     cli("export", job, "jpegs", "--workers", 0)
     assert tree(tmp_path / "jpegs") == before
+
+
+def test_a_dry_run_says_how_many_every_filter_leaves_out(cli, job):
+    code, out, _ = cli(
+        *("export", job, "jpegs", "--dry-run", "--workers", 0, "--formats", "png,webp", "--max-bytes", "9MB"),
+        *("--sample", 0),
+    )
+    assert code == 0
+    assert "0 duplicates, 1 undecodable (truncated 1), 1 by min-side, 8 by formats, 0 by max-bytes." in out
+
+
+def test_a_dry_run_counts_what_sample_and_limit_leave(cli, job):
+    out = cli("export", job, "jpegs", "--dry-run", "--workers", 0, "--sample", 4, "--limit", 3)[1]
+    assert "Of these only 3 are wanted (--sample, --limit)." in out
+    assert "3 images would be in jpegs" in out
+
+
+def test_images_are_resized_and_encoded_as_told(cli, job, tmp_path):
+    code, out, _ = cli(
+        *("export", job, "small", "--workers", 0, "--encode", "webp", "--quality", 40),
+        *("--resize", "border", "--size", 64),
+    )
+    assert code == 0
+    assert "6 images" in out
+    files = sorted((tmp_path / "small").glob("*/*"))
+    assert [file.suffix for file in files] == [".webp"] * 6
+    with Image.open(files[0]) as image:
+        assert image.size == (64, 64)
+
+
+def test_dups_tells_who_stands_for_whom(cli, site, job):
+    code, out, _ = cli("dups", job, "--workers", 0)
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == ["keep", "drop"] * 2
+    assert lines[0].split() == ["keep", "00000", "0", "0", "bits", "192x144", site.url("/0.jpg")]
+    assert lines[1].split()[-1] == site.url("/copy.jpg")
+    clusters = [json.loads(line) for line in cli("dups", job, "--json", "--workers", 0)[1].splitlines()]
+    assert [cluster["representative"]["url"] for cluster in clusters] == [
+        line.split()[-1] for line in lines[::2]
+    ]
+    assert clusters[0]["members"][0]["distance"] == 0
+    assert cli("dups", job, "--workers", 0, "--dedup", "none")[1] == ""
 
 
 def test_options_come_from_the_environment_too(cli, urls, monkeypatch):

@@ -4,17 +4,20 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import pytest
 from pictures import encode, photo, solid, text_line, with_alpha
 
 from runner import dedup, hamming
-from runner.dedup import DedupTable, Filters, Reduction, Selection, preview, reduce
+from runner.dedup import DedupTable, Reduction, preview, reduce
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import StoreError, UsageError
-from runner.hashing import Fingerprint, fingerprint
+from runner.fingerprint import Fingerprint
+from runner.hashing import fingerprint
+from runner.options import Filters, Selection
 
 Records = dict[Key, Fingerprint]
 EVERYTHING = Filters(min_side=0)
@@ -111,7 +114,7 @@ def test_most_pixels_then_lowest_key_is_kept(job: Job) -> None:
             Key(1, 7): record("d", side=10),
         }
     )
-    assert job.reduce(near()) == Reduction(1, 3, {"min_side": 0, "max_aspect": 0, "max_area": 0})
+    assert job.reduce(near()) == Reduction(1, 3, {"min_side": 0})
     assert job.kept() == {Key(0, 9): 3}
     assert job.duplicates() == dict.fromkeys([Key(0, 4), Key(1, 0), Key(1, 7)], Key(0, 9))
 
@@ -239,11 +242,37 @@ def test_real_pictures(job: Job) -> None:
 # --- filters ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [
+        ({"min_side": 200}, {"square", "wide"}),
+        ({"max_side": 300}, {"square", "small"}),
+        ({"min_area": 200 * 200}, {"square", "wide"}),
+        ({"max_area": 200 * 200}, {"square", "small"}),
+        ({"max_aspect": 2.0}, {"square", "wide"}),
+        ({"formats": ("png", "gif")}, {"wide"}),
+        ({"min_bytes": 1000}, {"square", "wide"}),
+        ({"max_bytes": 1000}, {"square", "small"}),
+    ],
+)
+def test_each_filter(job: Job, limit: dict[str, Any], kept: set[str]) -> None:
+    images = {
+        "square": record("square", side=200),
+        "wide": record("wide", side=400, height=200)._replace(format="PNG", size=1001),
+        "small": record("small", side=9, height=3)._replace(size=999),
+    }
+    job.add(listed(images.values()))
+    filters = Filters(**({"min_side": 0} | limit))
+    outcome = job.reduce(Selection("none", filters=filters))
+    assert {list(images)[key.index] for key in job.kept()} == kept
+    assert outcome.filtered == {"min_side": 0} | {next(iter(limit)): 3 - len(kept)}
+
+
 def test_filters_come_before_the_choice(job: Job) -> None:
     """The largest is left out, so it must not suppress the smaller one that stays."""
     job.add(listed([record("huge", side=900), record("fits", side=300), record("tiny", side=99)]))
     outcome = job.reduce(near(filters=Filters(max_area=500 * 500)))
-    assert outcome == Reduction(1, 0, {"min_side": 1, "max_aspect": 0, "max_area": 1})
+    assert outcome == Reduction(1, 0, {"min_side": 1, "max_area": 1})
     assert job.kept() == {Key(0, 1): 0}
 
 
@@ -388,16 +417,16 @@ def test_rows_of_many_commits(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
 def test_preview_says_the_same_and_writes_nothing(job: Job) -> None:
     job.add(crowd())
     shards = sorted(job.shards)
-    said = preview(job.hashes, job.table, near(), shards=shards)
+    _, said = preview(job.hashes, job.table, near(), shards=shards)
     assert not job.table.exists()
     assert job.reduce(near()) == said
     job.add({Key(3, 0): record("large", side=2000)})
-    said = preview(job.hashes, job.table, near(), shards=[*shards, 3])
+    _, said = preview(job.hashes, job.table, near(), shards=[*shards, 3])
     assert job.reduce(near()) == said
 
 
 def test_nothing_hashed(job: Job) -> None:
-    nothing = Reduction(0, 0, {"min_side": 0, "max_aspect": 0, "max_area": 0})
+    nothing = Reduction(0, 0, {"min_side": 0})
     assert job.reduce(Selection(), order=[0, 1, 2]) == nothing
     assert job.kept() == job.duplicates() == {}
 

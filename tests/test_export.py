@@ -3,7 +3,8 @@
 import json
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ import pictures
 import pytest
 from PIL import Image
 
-from runner.dedup import DedupTable, Filters, Selection, reduce
+from runner.dedup import DedupTable, reduce
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
 from runner.engine.run import run
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import DiskFullError, UsageError
-from runner.export import Exported, ExportOptions, ExportStage, Kept, claim, finish, prepare
+from runner.export.folder import claim
+from runner.export.kept import Kept
+from runner.export.stage import ExportStage
+from runner.export.update import Exported, finish, prepare
 from runner.hashing import HashStage, fingerprint
 from runner.manifest import Row, write_manifests
+from runner.options import ExportOptions, Filters, Rendering, Selection
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(4)]
 PNG = pictures.encode(pictures.photo(10), "PNG")
@@ -37,24 +42,24 @@ class Job:
     path: Path
     shards: Sequence[int]
 
-    def stage(self, out: Path, quality: int = 90) -> ExportStage:
-        return ExportStage(self.path / "batches", self.path / "hashes", out, quality)
+    def stage(self, out: Path, rendering: Rendering = Rendering()) -> ExportStage:  # noqa: B008 (frozen)
+        return ExportStage(self.path / "batches", self.path / "hashes", out, rendering)
 
     def checkpoint(self) -> Checkpoint:
         return Checkpoint(self.path / "checkpoint.lmdb")
 
-    def table(self, dedup: Any = "none", min_side: int = 0) -> DedupTable:
+    def table(self, dedup: Any = "none", min_side: int = 0, reselect: bool = False) -> DedupTable:
         path = self.path / "dedup.lmdb"
         selection = Selection(dedup, filters=Filters(min_side=min_side))
-        reduce(self.path / "hashes", path, selection, shards=self.shards)
+        reduce(self.path / "hashes", path, selection, reselect=reselect, shards=self.shards)
         return DedupTable(path)
 
-    def export(
-        self, out: Path, *, workers: int = 0, quality: int = 90, limit: int | None = None, **policy: Any
-    ) -> Exported:
-        stage = self.stage(out, quality)
+    def export(self, out: Path, *, workers: int = 0, **options: Any) -> Exported:
+        policy = {name: options.pop(name) for name in ("dedup", "min_side", "reselect") if name in options}
+        chosen = {name: options.pop(name) for name in ("limit", "sample", "seed") if name in options}
+        stage = self.stage(out, Rendering(**options))
         with self.table(**policy) as table, self.checkpoint() as checkpoint:
-            kept = Kept(table, self.shards, limit)
+            kept = Kept(table, self.shards, ExportOptions(**chosen))
             claim(stage.out, self.path.resolve(), checkpoint, stage.name)
             prepare(stage, kept, checkpoint)
             run(stage, kept.work(), checkpoint, workers=workers)
@@ -92,6 +97,10 @@ def out(tmp_path: Path) -> Path:
 
 def contents(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def names(out: Path) -> list[str]:
+    return sorted(path.name for path in out.glob("*/*"))
 
 
 def images(out: Path) -> dict[str, tuple[bytes, int, int]]:
@@ -289,6 +298,85 @@ def test_a_folder_is_the_same_however_it_is_spelt(job: Job, tmp_path: Path) -> N
     assert images(tmp_path / "out") == before
 
 
+def test_another_encoding_replaces_every_file(job: Job, out: Path) -> None:
+    job.export(out)
+    before = contents(out)
+
+    exported = job.export(out, encode="png")
+
+    assert exported.images == 7
+    assert exported.removed == 0
+    assert names(out) == [Path(name).name.replace(".jpg", ".png") for name in sorted(before)][:-1]
+    assert contents(out)["00000/000000001.png"] == PNG, "what is a PNG already is written as it is"
+    assert [line["file_name"] for line in lines(out)] == sorted(contents(out))[:-1]
+
+    job.export(out)
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("resize", ["keep_ratio", "keep_ratio_largest", "border", "center_crop"])
+@pytest.mark.parametrize("encode", ["jpg", "png", "webp"])
+def test_a_line_tells_the_size_of_the_file_written(resize: str, encode: str, job: Job, out: Path) -> None:
+    job.export(out, resize=resize, size=96, encode=encode)
+
+    assert len(lines(out)) == 7
+    for line in lines(out):
+        with Image.open(out / line["file_name"]) as image:
+            assert image.size == (line["width"], line["height"])
+            assert 96 in image.size
+
+
+def test_only_what_another_size_changes_is_written_again(job: Job, out: Path) -> None:
+    job.export(out)
+    before = images(out)
+
+    job.export(out, resize="keep_ratio", size=100, only_bigger=True)
+
+    same = {name for name, file in images(out).items() if file == before[name]}
+    assert same == {"000000002.jpg"}, "the one that is no bigger"
+
+
+def test_a_sample_is_the_same_every_time_and_part_of_a_larger_one(job: Job, out: Path) -> None:
+    samples = []
+    for size in (0, 3, 3, 5, 7, 100):
+        assert job.export(out, sample=size).images == min(size, 7)
+        samples.append(set(names(out)))
+    assert samples[1] == samples[2]
+    assert all(smaller <= larger for smaller, larger in pairwise(samples))
+
+    job.export(out, sample=3, seed=1)
+    assert set(names(out)) != samples[1]
+    job.export(out, sample=5, limit=2)
+    assert names(out) == sorted(samples[3])[:2]
+
+
+# -- more shards --
+
+
+def test_what_was_exported_stays_when_a_larger_copy_is_added(tmp_path: Path, out: Path) -> None:
+    small, large = (pictures.encode(pictures.photo(1, size)) for size in ((128, 96), (384, 288)))
+    both = make_job(tmp_path / "job", [[small, PHOTOS[2]], [large, PHOTOS[3]]])
+    replace(both, shards=[0]).export(out, dedup="near")
+    before = images(out)
+
+    both.export(out, dedup="near")
+
+    assert images(out).items() > before.items()
+    assert names(out) == ["000000000.jpg", "000000001.jpg", "000010001.jpg"]
+    assert lines(out)[0]["duplicates"] == 1
+
+
+def test_reselect_chooses_the_larger_copy(tmp_path: Path, out: Path) -> None:
+    small, large = (pictures.encode(pictures.photo(1, size)) for size in ((128, 96), (384, 288)))
+    both = make_job(tmp_path / "job", [[small, PHOTOS[2]], [large, PHOTOS[3]]])
+    replace(both, shards=[0]).export(out, dedup="near")
+
+    exported = both.export(out, dedup="near", reselect=True)
+
+    assert exported.removed == 1
+    assert names(out) == ["000000001.jpg", "000010000.jpg", "000010001.jpg"]
+
+
 # -- safety and interruption --
 
 
@@ -307,7 +395,7 @@ def written_without_marks(job: Job, out: Path) -> Iterator[Result | None]:
     stage = job.stage(out)
     with job.table() as table, job.checkpoint() as checkpoint:
         claim(stage.out, job.path.resolve(), checkpoint, stage.name)
-        prepare(stage, Kept(table, job.shards), checkpoint)
+        prepare(stage, Kept(table, job.shards, ExportOptions()), checkpoint)
     yield from stage.process(stage.read(0, [1, 2]))
     (out / "00000/.000000003.jpg.part").write_bytes(b"half")
 
@@ -335,7 +423,7 @@ def test_killed_after_the_run_the_next_export_does_the_rest(job: Job, tmp_path: 
     listed = lines(out)
     stage = job.stage(out)
     with job.table("bytes") as table, job.checkpoint() as checkpoint:
-        kept = Kept(table, job.shards)
+        kept = Kept(table, job.shards, ExportOptions())
         claim(stage.out, job.path.resolve(), checkpoint, stage.name)
         prepare(stage, kept, checkpoint)
         run(stage, kept.work(), checkpoint, workers=0)
@@ -372,9 +460,3 @@ def test_the_stage_travels_to_a_worker(job: Job, out: Path) -> None:
     assert pickle.loads(pickle.dumps(stage)) == stage
     assert stage.name.startswith("export:")
     assert stage.name != job.stage(out / "other").name
-
-
-@pytest.mark.parametrize("wrong", [{"format": "zip"}, {"quality": 0}, {"quality": 101}, {"limit": -1}])
-def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        ExportOptions(**wrong)

@@ -2,15 +2,18 @@
 
 import struct
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pictures
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from runner.export.convert import Unencodable, is_verbatim, to_jpeg
+from runner.export.convert import Unencodable, render
+from runner.export.stage import recipe_for
 from runner.hashing import fingerprint
 from runner.imaging import Undecodable
+from runner.options import Rendering
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # A profile is judged by the colour space that its header names.
@@ -22,6 +25,14 @@ def opened(data: bytes) -> Image.Image:
     image = Image.open(BytesIO(data))
     image.load()
     return image
+
+
+def to_jpeg(data: bytes, quality: int) -> bytes:
+    return render(data, fingerprint(data), Rendering(quality=quality))
+
+
+def is_verbatim(data: bytes) -> bool:
+    return recipe_for(fingerprint(data), Rendering()) == "verbatim"
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -38,17 +49,17 @@ def as_jpeg(image: Image.Image, **options: object) -> Image.Image:
 def test_only_an_upright_jpeg_is_verbatim() -> None:
     photo = pictures.photo(1)
 
-    assert is_verbatim(fingerprint(pictures.encode(photo)))
-    assert is_verbatim(fingerprint(pictures.with_orientation(photo, 1, "JPEG")))
-    assert not is_verbatim(fingerprint(pictures.with_orientation(photo, 6, "JPEG")))
-    assert not is_verbatim(fingerprint(pictures.encode(photo, "PNG")))
+    assert is_verbatim(pictures.encode(photo))
+    assert is_verbatim(pictures.with_orientation(photo, 1, "JPEG"))
+    assert not is_verbatim(pictures.with_orientation(photo, 6, "JPEG"))
+    assert not is_verbatim(pictures.encode(photo, "PNG"))
 
 
 def test_an_upright_mpo_is_a_jpeg() -> None:
     stereo = pictures.animation([pictures.photo(1), pictures.photo(2)], "MPO")
 
     assert opened(stereo).format == "MPO"
-    assert is_verbatim(fingerprint(stereo))
+    assert is_verbatim(stereo)
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
@@ -60,7 +71,7 @@ def test_a_turned_jpeg_becomes_its_upright_twin(orientation: int) -> None:
 
     assert upright.getexif().get(ExifTags.Base.Orientation) is None
     assert difference(upright, photo) < 4
-    assert is_verbatim(fingerprint(to_jpeg(turned, 95)))
+    assert is_verbatim(to_jpeg(turned, 95))
 
 
 def test_a_turned_jpeg_equals_the_conversion_of_its_upright_pixels() -> None:
@@ -174,3 +185,81 @@ def test_the_same_bytes_every_time() -> None:
 
     assert to_jpeg(data, 80) == to_jpeg(data, 80)
     assert to_jpeg(data, 80) != to_jpeg(data, 81)
+
+
+# -- resized and in other encodings --
+
+
+def rendered(data: bytes, **options: Any) -> Image.Image:
+    return opened(render(data, fingerprint(data), Rendering(**options)))
+
+
+def test_a_border_is_white_and_the_picture_in_its_middle() -> None:
+    photo = pictures.photo(16, (200, 100))
+
+    page = rendered(pictures.encode(photo, "PNG"), resize="border", size=100, encode="png")
+
+    assert page.size == (100, 100)
+    assert np.asarray(page)[:25].min() == np.asarray(page)[75:].min() == 255
+    middle = page.crop((0, 25, 100, 75))
+    assert difference(middle, photo.resize((100, 50), Image.Resampling.LANCZOS)) == 0
+
+
+def test_a_center_crop_is_the_middle_of_the_scaled_picture() -> None:
+    photo = pictures.photo(17, (200, 100))
+
+    square = rendered(pictures.encode(photo, "PNG"), resize="center_crop", size=50, encode="png")
+
+    scaled = photo.resize((100, 50), Image.Resampling.LANCZOS)
+    assert difference(square, scaled.crop((25, 0, 75, 50))) == 0
+
+
+def test_a_turned_jpeg_is_resized_as_displayed() -> None:
+    turned = pictures.with_orientation(pictures.photo(18, (200, 100)), 6, "JPEG")
+
+    small = rendered(turned, resize="keep_ratio_largest", size=50)
+
+    assert small.size == (50, 25)
+    assert not small.getexif()
+
+
+@pytest.mark.parametrize("encode", ["png", "webp"])
+def test_another_encoding_keeps_the_profile_and_loses_the_alpha(encode: str) -> None:
+    layered = pictures.with_alpha(pictures.photo(19), opacity=0)
+
+    flat = rendered(pictures.encode(layered, "PNG", icc_profile=SRGB), encode=encode)
+
+    assert flat.mode == "RGB"
+    assert flat.format == encode.upper()
+    assert flat.info["icc_profile"] == SRGB
+    assert np.asarray(flat)[:, :80].min() > 240
+
+
+def test_a_profile_for_grey_does_not_enter_a_webp() -> None:
+    grey = pictures.encode(pictures.photo(20).convert("L"), "PNG", icc_profile=GREY)
+
+    assert "icc_profile" not in rendered(grey, encode="webp").info
+
+
+def test_what_grows_beyond_all_bounds_is_unencodable() -> None:
+    thread = pictures.encode(Image.new("L", (60_000, 1)), "PNG")
+    for options in ({"resize": "keep_ratio", "size": 500}, {"resize": "border", "size": 60_000}):
+        with pytest.raises(Unencodable):
+            rendered(thread, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "recipe"),
+    [
+        (pictures.encode(pictures.photo(1)), {}, "verbatim"),
+        (pictures.encode(pictures.photo(1)), {"resize": "keep_ratio", "size": 144}, "verbatim"),
+        (pictures.encode(pictures.photo(1)), {"resize": "border", "size": 192}, "jpg-90 border-192"),
+        (pictures.encode(pictures.photo(1)), {"encode": "png"}, "png"),
+        (pictures.encode(pictures.photo(1), "PNG"), {"encode": "png"}, "verbatim"),
+        (pictures.encode(pictures.with_alpha(pictures.photo(1)), "PNG"), {"encode": "png"}, "png"),
+        (pictures.encode(pictures.photo(1), "WEBP"), {"encode": "webp", "quality": 5}, "verbatim"),
+        (pictures.encode(pictures.photo(1), "PNG"), {"encode": "webp", "quality": 5}, "webp-5"),
+    ],
+)
+def test_the_recipe_says_what_is_done(data: bytes, options: dict[str, Any], recipe: str) -> None:
+    assert recipe_for(fingerprint(data), Rendering(**options)) == recipe

@@ -40,9 +40,9 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_name_is_made_of_the_key() -> None:
-    assert image_name(Key(17, 42)) == "00017/000170042.jpg"
-    assert image_name(Key(0, 12_345)) == "00000/0000012345.jpg"
-    assert image_name(Key(123_456, 0)) == "123456/1234560000.jpg"
+    assert image_name(Key(17, 42), ".jpg") == "00017/000170042.jpg"
+    assert image_name(Key(0, 12_345), ".png") == "00000/0000012345.png"
+    assert image_name(Key(123_456, 0), ".webp") == "123456/1234560000.webp"
 
 
 def test_an_image_is_written_and_found(out: Path) -> None:
@@ -72,7 +72,7 @@ def test_pruning_deletes_images_and_leftovers_and_nothing_else(out: Path) -> Non
         "000180001.jpg",
         "00017001.jpg",
         "0001700001.jpg",
-        "000170009.png",
+        "000170009.gif",
         ".hidden",
         "x.part",
     ]
@@ -83,6 +83,19 @@ def test_pruning_deletes_images_and_leftovers_and_nothing_else(out: Path) -> Non
     assert folder.prune(17, {2}) == 2
 
     assert names(out / "00017") == sorted(["000170002.jpg", "000170005.jpg", *others])
+
+
+def test_images_of_another_suffix_have_no_size_and_go(out: Path) -> None:
+    for index in (1, 2):
+        ImageFolder(out).write(Key(17, index), b"jpeg")
+    folder = ImageFolder(out, ".png")
+    folder.write(Key(17, 1), b"a png")
+    (out / "00017/.000170003.webp.part").write_bytes(b"half")
+
+    assert folder.sizes(17) == {1: 5}
+    assert folder.prune(17, {1}) == 1, "its jpeg is not an image less"
+
+    assert names(out) == ["00017", "00017/000170001.png"]
 
 
 def test_an_empty_shard_folder_goes(out: Path) -> None:

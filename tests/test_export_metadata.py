@@ -10,12 +10,13 @@ from runner.engine.items import Key
 from runner.export.metadata import Line, describe, write_metadata
 from runner.hashing import fingerprint
 from runner.manifest import Row
+from runner.options import Rendering
 
 PRINT = fingerprint(pictures.encode(pictures.photo(1)))
 
 
 def line(**columns: Any) -> Line:
-    return describe(Key(17, 42), Row("http://a.example/x.jpg", columns), PRINT, 3)
+    return describe(Key(17, 42), Row("http://a.example/x.jpg", columns), PRINT, 3, Rendering())
 
 
 def written(path: Path, *lines: Line) -> list[Line]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from runner import hamming
@@ -129,13 +130,41 @@ def test_star_selection(hashes: Hashes, radius: int, crowded: bool, monkeypatch:
     assert leaders(hashes, rank, radius).tolist() == star(hashes, rank, radius)
 
 
-def test_a_giant_crowd_is_not_quadratic() -> None:
-    """30,000 hashes around one, millions of pairs of them near: it ends, and keeps the promises."""
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pairs each comparison looked at."""
+    counts: list[int] = []
+    within = hamming._within
+
+    def counting(one: Hashes | np.uint64, other: Hashes, radius: int) -> npt.NDArray[np.bool_]:
+        counts.append(len(other))
+        return within(one, other, radius)
+
+    monkeypatch.setattr(hamming, "_within", counting)
+    return counts
+
+
+def test_a_giant_crowd_is_not_quadratic(compared: list[int]) -> None:
+    """30,000 hashes around one, a good part of all pairs near: few are looked at, the promises are kept."""
     crowd = distinct(flipped(np.random.default_rng(7), np.full(30_000, 99, dtype=np.uint64), 4))
     leader = leaders(crowd, np.arange(len(crowd)), 4)
+    assert sum(compared) < len(crowd) ** 2 / 2 / 10
     assert (np.bitwise_count(crowd ^ crowd[leader]) <= 4).all()
     kept = crowd[np.unique(leader)]
     assert not listed(near_pairs(kept, 4))
+
+
+def test_skewed_bits_are_not_quadratic(compared: list[int]) -> None:
+    """Of 50,000 hashes 30,000 agree in 40 bits."""
+    alike = uniform(30_000) & np.uint64(0xFFFFFF) | np.uint64(0xABCDEF1234 << 24)
+    hashes = distinct(np.concatenate((uniform(20_000, 8), alike)))
+    leaders(hashes, np.arange(len(hashes)), 4)
+    assert sum(compared) < len(hashes) ** 2 / 2 / 10
+
+
+def test_uniform_hashes_are_hardly_compared(compared: list[int]) -> None:
+    leaders(uniform(50_000), np.arange(50_000), 4)
+    assert sum(compared) < 50 * 50_000
 
 
 @pytest.mark.parametrize("radius", [-1, 9])

@@ -7,13 +7,18 @@ from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from ..engine.stop import Stop
 from ..fetch.options import FetchOptions
 from ..listing import ListedItem
+from ..options import ExportOptions, Filters, Rendering, Selection
 from ..pipeline import ExportReport, Job
 from ..status import Status
 from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..clusters import Cluster, Member
 
 WATCH_SECONDS = 2.0
 
@@ -69,7 +74,6 @@ def hash_images(options: Namespace, console: Console) -> int:
 
 def export(options: Namespace, console: Console) -> int:
     job = Job.open(options.job)
-    names = ("min_side", "max_aspect", "max_area", "dedup", "near", "format", "quality", "limit")
     report = job.export(
         options.out,
         workers=options.workers,
@@ -77,10 +81,40 @@ def export(options: Namespace, console: Console) -> int:
         reselect=options.reselect,
         progress=console.progress,
         stop=console.stop,
-        **{name: getattr(options, name) for name in names},
+        **_given(options, Filters, Selection, Rendering, ExportOptions),
     )
     print(_export_summary(job.status(), report, options.out))
     return 0
+
+
+def dups(options: Namespace, console: Console) -> int:
+    clusters = Job.open(options.job).clusters(
+        workers=options.workers,
+        reselect=options.reselect,
+        progress=console.progress,
+        stop=console.stop,
+        **_given(options, Filters, Selection),
+    )
+    for cluster in clusters:
+        sys.stdout.write((json.dumps(cluster.to_json()) if options.json else _as_lines(cluster)) + "\n")
+    return 0
+
+
+def _as_lines(cluster: "Cluster") -> str:
+    kept = _member_line("keep", cluster.representative)
+    return "\n".join([kept, *(_member_line("drop", member) for member in cluster.members)])
+
+
+def _member_line(verb: str, member: "Member") -> str:
+    size = f"{member.width}x{member.height}"
+    url = member.url.encode(errors="backslashreplace").decode()
+    return f"{verb}  {member.shard:05d} {member.index:5d}  {member.distance:2d} bits  {size:>11s}  {url}"
+
+
+def _given(options: Namespace, *kinds: type) -> dict[str, Any]:
+    """The options of this command that belong to these kinds, by name."""
+    names = (entry.name for kind in kinds for entry in fields(kind))
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
 def status(options: Namespace, console: Console) -> int:  # noqa: ARG001
@@ -156,24 +190,31 @@ def _summary(status: Status) -> str:
 
 def _export_summary(status: Status, report: ExportReport, out: str) -> str:
     chosen = report.reduction
-    undecodable = status.hash["undecodable"] if status.hash else 0
-    left_out = [f"{chosen.duplicates:,} duplicates", f"{undecodable:,} undecodable"]
-    left_out += [f"{count:,} by {name.replace('_', '-')}" for name, count in chosen.filtered.items() if count]
+    left_out = [f"{chosen.duplicates:,} duplicates", _undecodable(report.undecodable)]
+    left_out += [f"{count:,} by {name.replace('_', '-')}" for name, count in chosen.filtered.items()]
     lines = [
         f"Of {status.items['stored']:,} images {chosen.unique:,} are kept; left out: {', '.join(left_out)}."
     ]
+    if report.wanted < chosen.unique:
+        lines.append(f"Of these only {report.wanted:,} are wanted (--sample, --limit).")
     if report.exported is None:
-        lines.append("Nothing was written (dry run).")
+        lines.append(f"{_count(report.wanted, 'image')} would be in {out}; nothing was written (dry run).")
     else:
         done = report.exported
-        lines.append(f"{out}: {_count(done.images, 'JPEG')} ({_size(done.bytes)}) and metadata.jsonl.")
+        lines.append(f"{out}: {_count(done.images, 'image')} ({_size(done.bytes)}) and metadata.jsonl.")
         if done.removed:
             lines.append(f"{_count(done.removed, 'image')} kept no longer, removed.")
         for reason, count in sorted(done.failures.items()):
-            lines.append(f"{_count(count, 'image')} could not be written as JPEG ({reason}).")
+            lines.append(f"{_count(count, 'image')} could not be written ({reason}).")
     if status.items["pending"]:
         lines.append(f"The download is not complete: {_count(status.items['pending'], 'URL')} pending.")
     return "\n".join(lines)
+
+
+def _undecodable(reasons: dict[str, int]) -> str:
+    text = f"{sum(reasons.values()):,} undecodable"
+    details = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+    return f"{text} ({details})" if details else text
 
 
 def _note(text: str) -> None:

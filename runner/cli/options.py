@@ -12,6 +12,7 @@ from .. import __version__
 from ..fetch.options import TRANSPORTS, FetchOptions
 from ..job import JobConfig
 from ..listing import STATES
+from ..options import ENCODINGS, FORMATS, POLICIES, RESIZES, ExportOptions, Filters, Rendering, Selection
 from . import commands
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
@@ -39,7 +40,17 @@ def _rate(text: str) -> float:
     return float(match[1]) / _SECONDS[match[2] or "s"]
 
 
-_START_NUMBERS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
+def _formats(text: str) -> tuple[str, ...]:
+    """Image formats: jpeg,png."""
+    aliases = {"jpg": "jpeg", "tif": "tiff"}
+    names = [name.strip().lower() for name in text.split(",")]
+    return tuple(aliases.get(name, name) for name in names if name)
+
+
+# Flag, type, metavar, help; the default is that of the field of this name in one of the option classes.
+Rows = tuple[tuple[str, Callable[[str], object], str, str], ...]
+
+_START_NUMBERS: Rows = (
     ("--shard-size", int, "N", "URLs per shard"),
     ("--connections", int, "N", "connections per worker"),
     ("--timeout", float, "SECONDS", "in total, per attempt"),
@@ -49,6 +60,26 @@ _START_NUMBERS: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("--max-bytes", _size, "SIZE", "largest image, such as 50MB or 1GiB"),
     ("--per-host", int, "N", "most requests to one host at a time, over all workers; 0 finds out by itself"),
     ("--rate", _rate, "N/s", "most requests to one host, over all workers, such as 5/s or 30/m; 0: no limit"),
+)
+_FILTERS: Rows = (
+    ("--min-side", int, "PIXELS", "at least, of the shorter side"),
+    ("--max-side", int, "PIXELS", "at most, of the longer side"),
+    ("--min-area", int, "PIXELS", "at least, width times height"),
+    ("--max-area", int, "PIXELS", "at most, width times height"),
+    ("--max-aspect", float, "RATIO", "at most, longer by shorter side"),
+    ("--formats", _formats, "KIND,...", f"only these, of {', '.join(FORMATS)}, as stored"),
+    ("--min-bytes", _size, "SIZE", "at least, of the stored file, such as 5kB"),
+    ("--max-bytes", _size, "SIZE", "at most, of the stored file"),
+)
+_SELECTION: Rows = (("--near", int, "BITS", "Hamming radius of near; 0 is as phash"),)
+_RENDERING: Rows = (
+    ("--size", int, "PIXELS", "of the side or square to resize to"),
+    ("--quality", int, "N", "of a jpg or webp that has to be made"),
+)
+_EXPORT: Rows = (
+    ("--sample", int, "N", "only so many, picked at random"),
+    ("--seed", int, "N", "of the sample"),
+    ("--limit", int, "N", "only the first so many"),
 )
 
 
@@ -67,6 +98,7 @@ def build_parser() -> ArgumentParser:
         _add_start,
         _add_resume,
         _add_export,
+        _add_dups,
         _add_status,
         _add_ls,
         _add_hash,
@@ -106,10 +138,7 @@ def _add_start(actions: Any) -> ArgumentParser:
         "lists", metavar="LIST", nargs="+", help="a file, a folder of files, a glob, or - for standard input"
     )
     _add_workers(parser, JobConfig.workers)
-    defaults = {entry.name: entry.default for kind in (JobConfig, FetchOptions) for entry in fields(kind)}
-    for flag, kind, metavar, text in _START_NUMBERS:
-        default = defaults[flag[2:].replace("-", "_")]
-        parser.add_argument(flag, type=kind, metavar=metavar, default=default, help=f"{text} (%(default)s)")
+    _add_rows(parser, _START_NUMBERS, JobConfig, FetchOptions)
     add = parser.add_argument
     add("--transport", choices=TRANSPORTS, default=FetchOptions.transport, help="what fetches (%(default)s)")
     add("--user-agent", metavar="TEXT", default=FetchOptions.user_agent, help="(%(default)s)")
@@ -139,36 +168,62 @@ def _add_export(actions: Any) -> ArgumentParser:
         actions,
         "export",
         commands.export,
-        "hash, drop duplicates, filter, and write a folder of JPEGs",
+        "hash, drop duplicates, filter, and write a folder of images",
         "runner export cats cats-jpegs --min-side 256",
     )
     parser.add_argument(
         "out", metavar="OUT", help="the folder to write; repeat the command to bring it up to date"
     )
     _add_workers(parser, 8)
-    add = parser.add_argument
-    add("--min-side", type=int, default=100, metavar="PIXELS", help="of the shorter side (%(default)s)")
-    add("--max-aspect", type=float, metavar="RATIO", help="longer by shorter side (no limit)")
-    add("--max-area", type=int, metavar="PIXELS", help="width times height (no limit)")
+    _add_choice(parser)
+    writing = parser.add_argument_group("what is written")
+    add = writing.add_argument
     add(
-        "--dedup",
-        choices=("near", "phash", "bytes", "none"),
-        default="near",
-        help="what counts as a duplicate (%(default)s)",
+        "--resize",
+        choices=RESIZES,
+        default=Rendering.resize,
+        help="keep_ratio: the shorter side becomes SIZE, keep_ratio_largest: the longer; border: on a white "
+        "square; center_crop: the middle square (%(default)s)",
     )
-    add(
-        "--near",
-        type=int,
-        default=4,
-        metavar="BITS",
-        help="Hamming radius of near; 0 is as phash (%(default)s)",
-    )
-    add("--reselect", action="store_true", help="choose anew, even among what was exported before")
-    add("--format", choices=("folder",), default="folder", help="(%(default)s)")
-    add("--quality", type=int, default=90, metavar="N", help="of JPEGs that have to be made (%(default)s)")
-    add("--limit", type=int, metavar="N", help="export the first N images only")
-    add("--dry-run", action="store_true", help="say what would be exported, write nothing")
+    _add_rows(writing, _RENDERING, Rendering)
+    add("--only-bigger", action="store_true", help="leave alone what is not larger than SIZE")
+    add("--encode", choices=ENCODINGS, default=Rendering.encode, help="(%(default)s)")
+    add("--format", choices=("folder",), default=ExportOptions.format, help="(%(default)s)")
+    _add_rows(writing, _EXPORT, ExportOptions)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be exported, write nothing")
     return parser
+
+
+def _add_dups(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "dups",
+        commands.dups,
+        "list what an export would call duplicates, the largest group first",
+        "runner dups cats --near 2 | head -50",
+    )
+    _add_workers(parser, 8)
+    _add_choice(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object per group")
+    return parser
+
+
+def _add_choice(parser: ArgumentParser) -> None:
+    """The options that decide which images are kept."""
+    choosing = parser.add_argument_group("what is kept")
+    _add_rows(choosing, _FILTERS, Filters)
+    add = choosing.add_argument
+    add("--dedup", choices=POLICIES, default=Selection.dedup, help="what is a duplicate (%(default)s)")
+    _add_rows(choosing, _SELECTION, Selection)
+    add("--reselect", action="store_true", help="choose anew, even among what was exported before")
+
+
+def _add_rows(parser: Any, rows: Rows, *kinds: type) -> None:
+    defaults = {entry.name: entry.default for kind in kinds for entry in fields(kind)}
+    for flag, kind, metavar, text in rows:
+        default = defaults[flag[2:].replace("-", "_")]
+        note = "" if default is None else " (%(default)s)"
+        parser.add_argument(flag, type=kind, metavar=metavar, default=default, help=text + note)
 
 
 def _add_hash(actions: Any) -> ArgumentParser:

@@ -21,12 +21,12 @@ from ..engine.items import Key
 from ..errors import DiskFullError, RunnerError, UsageError
 
 METADATA = "metadata.jsonl"
-SUFFIX = ".jpg"
+SUFFIXES = (".jpg", ".png", ".webp")
 
 
-def image_name(key: Key) -> str:
+def image_name(key: Key, suffix: str) -> str:
     """Path of an item's image within the export: ``00017/000170042.jpg``."""
-    return f"{key.shard:05d}/{key.shard:05d}{key.index:04d}{SUFFIX}"
+    return f"{key.shard:05d}/{key.shard:05d}{key.index:04d}{suffix}"
 
 
 def temporary(path: Path) -> Path:
@@ -39,7 +39,7 @@ def _final_name(temporary_name: str) -> str:
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path | str) -> Iterator[None]:
     """Turn what the disk refuses into the one sentence that ends the run: no item is to blame for it."""
     try:
         yield
@@ -57,31 +57,35 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of one export below ``path``. Touches no file but those named after an item.
+    """The images of one export below ``path``, all with one ``suffix``.
 
-    Raises DiskFullError when there is no room, RunnerError when the disk refuses for another reason.
+    Touches no file but those named after an item. Raises DiskFullError when there is no room, RunnerError
+    when the disk refuses for another reason.
     """
 
     path: Path
+    suffix: str = ".jpg"
 
     def write(self, key: Key, data: bytes) -> None:
         """Make ``data`` the image of this item, whole or not at all."""
-        path = self.path / image_name(key)
-        with disk_errors(path.parent):
+        folder, name = image_name(key, self.suffix).split("/")
+        folder = f"{self.path}/{folder}"
+        with disk_errors(folder):
             try:
-                _replace(path, data)
+                _replace(folder, name, data)
             except FileNotFoundError:
-                path.parent.mkdir(exist_ok=True)
-                _replace(path, data)
+                Path(folder).mkdir(exist_ok=True)
+                _replace(folder, name, data)
 
     def sizes(self, shard: int) -> dict[int, int]:
         """Index -> bytes of every image file of a shard."""
+        sizes = {}
         with disk_errors(self._shard_folder(shard)):
-            return {
-                index: entry.stat(follow_symlinks=False).st_size
-                for entry in self._files(shard)
-                if (index := _index(shard, entry.name)) is not None
-            }
+            for entry in self._files(shard):
+                index, suffix = _parse(shard, entry.name)
+                if index is not None and suffix == self.suffix:
+                    sizes[index] = entry.stat(follow_symlinks=False).st_size
+        return sizes
 
     def prune(self, shard: int, wanted: Container[int]) -> int:
         """Delete a shard's images except the wanted, and what a killed run left; returns how many images."""
@@ -89,11 +93,11 @@ class ImageFolder:
         removed = 0
         with disk_errors(folder):
             for entry in self._files(shard):
-                index = _index(shard, entry.name)
-                if index is not None and index not in wanted:
+                index, suffix = _parse(shard, entry.name)
+                if index is not None and not (index in wanted and suffix == self.suffix):
                     Path(entry.path).unlink()
-                    removed += 1
-                elif index is None and _index(shard, _final_name(entry.name)) is not None:
+                    removed += index not in wanted
+                elif index is None and _parse(shard, _final_name(entry.name)) != NO_IMAGE:
                     Path(entry.path).unlink()
         with suppress(OSError):  # not there, or not empty
             folder.rmdir()
@@ -110,21 +114,29 @@ class ImageFolder:
         return self.path / f"{shard:05d}"
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(folder: str, name: str, data: bytes) -> None:
     # Not synced: what a power cut takes has the wrong size afterwards, and the next export writes it again.
-    part = temporary(path)
-    part.write_bytes(data)
-    part.replace(path)
+    # And not by pathlib, which takes longer than the system calls.
+    part = f"{folder}/.{name}.part"
+    left = memoryview(data)
+    with open(part, "wb", buffering=0) as file:  # noqa: PTH123
+        while left:
+            left = left[file.write(left) :]
+    os.rename(part, f"{folder}/{name}")  # noqa: PTH104
 
 
-def _index(shard: int, name: str) -> int | None:
-    """The index of the item that an image file is named after; None for any other file."""
-    digits = name.removeprefix(f"{shard:05d}").removesuffix(SUFFIX)
-    if digits.isdecimal() and digits.isascii():
-        key = Key(shard, int(digits))
-        if image_name(key).endswith(f"/{name}"):
-            return key.index
-    return None
+NO_IMAGE = (None, "")
+
+
+def _parse(shard: int, name: str) -> tuple[int | None, str]:
+    """The index and the suffix of the item that an image file is named after; of any other file NO_IMAGE."""
+    for suffix in SUFFIXES:
+        digits = name.removeprefix(f"{shard:05d}").removesuffix(suffix)
+        if digits.isdecimal() and digits.isascii():
+            key = Key(shard, int(digits))
+            if image_name(key, suffix).endswith(f"/{name}"):
+                return key.index, suffix
+    return NO_IMAGE
 
 
 def claim(out: Path, job: Path, checkpoint: Checkpoint, note: str) -> None:

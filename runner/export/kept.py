@@ -1,25 +1,34 @@
-"""Which images an export holds: what the dedup table kept, up to a limit, shard by shard."""
+"""Which images an export holds: of those that the dedup table kept, a sample, up to a limit."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+import numpy.typing as npt
+
 from ..dedup import DedupTable
+from ..options import ExportOptions
+
+Keys = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
 class Kept:
-    """The kept images of these shards (ascending); with ``limit`` only the first so many in item order."""
+    """The images to export, of these shards (ascending)."""
 
-    table: DedupTable
-    shards: Sequence[int]
-    limit: int | None = None
+    def __init__(self, table: DedupTable, shards: Sequence[int], options: ExportOptions) -> None:
+        self._table = table
+        self._shards = shards
+        self._limit = options.limit
+        self._seed = options.seed
+        self._last_rank: int | None = None  # of the sample; None if all are in it
+        if options.sample is not None:
+            self._last_rank = _lowest(_ranks(table.kept_keys(), options.seed), options.sample)
 
     def __iter__(self) -> Iterator[tuple[int, dict[int, int]]]:
-        """Every shard with its kept indices, ascending, and how many other images each stands for."""
-        room = self.limit
-        for shard in self.shards:
-            kept = dict(islice(self.table.kept(shard), room))
+        """Every shard with its images' indices, ascending, and how many others each stands for."""
+        room = self._limit
+        for shard in self._shards:
+            kept = dict(islice(self._sampled(shard), room))
             yield shard, kept
             if room is not None:
                 room -= len(kept)
@@ -29,3 +38,26 @@ class Kept:
         for shard, kept in self:
             if kept:
                 yield shard, list(kept)
+
+    def _sampled(self, shard: int) -> Iterator[tuple[int, int]]:
+        kept = list(self._table.kept(shard))
+        if self._last_rank is not None:
+            keys = np.array([shard << 32 | index for index, _ in kept], dtype=np.uint64)
+            chosen = _ranks(keys, self._seed) <= self._last_rank
+            kept = [entry for entry, wanted in zip(kept, chosen.tolist(), strict=True) if wanted]
+        return iter(kept)
+
+
+def _lowest(ranks: Keys, count: int) -> int:
+    """The highest of the ``count`` lowest ranks; -1 of none."""
+    count = min(count, len(ranks))
+    return int(np.partition(ranks, count - 1)[count - 1]) if count else -1
+
+
+def _ranks(keys: Keys, seed: int) -> Keys:
+    """A number for each key, without any pattern, all different: the finish of splitmix64."""
+    word = keys ^ np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    word = (word ^ word >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ word >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    ranks: Keys = word ^ word >> np.uint64(31)
+    return ranks

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.items import Key
-from ..hashing import Fingerprint
+from ..fingerprint import Fingerprint
 from ..manifest import Row
+from ..options import Rendering
 from .folder import disk_errors, image_name, temporary
 
 _SUFFIX = "_in_list"
@@ -22,13 +23,14 @@ _LOADERS_OWN = ("file_name", "file_names")
 Line = dict[str, Any]
 
 
-def describe(key: Key, row: Row, fingerprint: Fingerprint, duplicates: int) -> Line:
+def describe(key: Key, row: Row, fingerprint: Fingerprint, duplicates: int, rendering: Rendering) -> Line:
     """The line of one image: ``width`` and ``height`` of the file, ``sha256`` of the bytes as served."""
+    width, height = rendering.written(fingerprint.width, fingerprint.height)
     line: Line = {
-        "file_name": image_name(key),
+        "file_name": image_name(key, rendering.suffix),
         "url": row.url,
-        "width": fingerprint.width,
-        "height": fingerprint.height,
+        "width": width,
+        "height": height,
         "sha256": fingerprint.sha256.hex(),
         "phash": fingerprint.phash.hex(),
         "shard": key.shard,

@@ -1,4 +1,4 @@
-"""The export stage: ``batches/`` and ``hashes/`` in, one JPEG file per item out.
+"""The export stage: ``batches/`` and ``hashes/`` in, one file per item out.
 
 Its marks live under a name of their own for each OUT, so that one job can keep any number of exports.
 """
@@ -12,10 +12,31 @@ from typing import NamedTuple
 
 from ..engine.items import DONE, Item, Key, Mark, Result
 from ..engine.shardfile import read_payloads, shard_file
-from ..hashing import Fingerprint
-from ..imaging import Undecodable
-from .convert import Unencodable, is_verbatim, to_jpeg
+from ..fingerprint import Fingerprint
+from ..options import Encoding, Rendering
 from .folder import ImageFolder
+
+VERBATIM = "verbatim"
+
+
+def recipe_for(fingerprint: Fingerprint, rendering: Rendering) -> str:
+    """What is done with an image: with the stored bytes it determines the file.
+
+    ``verbatim``, or for instance ``jpg-90`` or ``webp-80 border-512``.
+    """
+    size = fingerprint.width, fingerprint.height
+    as_large = rendering.written(*size) == size
+    if as_large and _is_stored_as(fingerprint, rendering.encode):
+        return VERBATIM
+    made = rendering.encode if rendering.encode == "png" else f"{rendering.encode}-{rendering.quality}"
+    return made if as_large else f"{made} {rendering.resize}-{rendering.size}"
+
+
+def _is_stored_as(fingerprint: Fingerprint, encoding: Encoding) -> bool:
+    """Whether the stored file is upright and in this format; any JPEG, others without transparency."""
+    kind = fingerprint.format == ("JPEG" if encoding == "jpg" else encoding.upper())
+    plain = fingerprint.format == "JPEG" or fingerprint.mode in ("L", "RGB")
+    return kind and plain and fingerprint.orientation == 1
 
 
 class Source(NamedTuple):
@@ -30,7 +51,7 @@ class ExportStage:
     """Writes ``out/00017/000170042.jpg`` for item (17, 42).
 
     ``out`` is made absolute and free of links, so that a folder has one set of marks however it is spelt.
-    Mark: ``DONE`` with the size of the file, or the reason why no JPEG could be made; ``detail`` is the
+    Mark: ``DONE`` with the size of the file, or the reason why none could be made; ``detail`` is the
     recipe, which with the stored bytes determines the file. Raises DiskFullError or RunnerError when the
     file cannot be written.
     """
@@ -38,10 +59,10 @@ class ExportStage:
     batches: Path
     hashes: Path
     out: Path
-    quality: int
+    rendering: Rendering = field(default_factory=Rendering)
     name: str = field(init=False)
     output: Path | None = field(default=None, init=False)
-    slice_size: int | None = field(default=64, init=False)
+    slice_size: int | None = field(default=256, init=False)
     patience: float = field(default=60.0, init=False)
 
     def __post_init__(self) -> None:
@@ -50,9 +71,10 @@ class ExportStage:
         object.__setattr__(self, "out", Path(out))
         object.__setattr__(self, "name", f"export:{digest[:12]}")
 
-    def recipe(self, fingerprint: Fingerprint) -> str:
-        """What is done with an image like this: ``verbatim`` or, for instance, ``jpeg-90``."""
-        return "verbatim" if is_verbatim(fingerprint) else f"jpeg-{self.quality}"
+    @property
+    def folder(self) -> ImageFolder:
+        """The files."""
+        return ImageFolder(self.out, self.rendering.suffix)
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[Source]]:
         """The stored bytes of these images with what the hash pass found in them."""
@@ -67,16 +89,20 @@ class ExportStage:
 
     def process(self, items: Iterator[Item[Source] | None]) -> Iterator[Result | None]:
         """One image at a time, each written before its result is given."""
-        folder = ImageFolder(self.out)
+        folder = self.folder
         for item in items:
             yield None if item is None else Result(item.key, self._export(folder, item))
 
     def _export(self, folder: ImageFolder, item: Item[Source]) -> Mark:
         body, fingerprint = item.data
-        recipe = self.recipe(fingerprint)
-        try:
-            data = body if recipe == "verbatim" else to_jpeg(body, self.quality)
-        except (Undecodable, Unencodable) as error:
-            return Mark(error.reason, 0, (recipe,))
-        folder.write(item.key, data)
-        return Mark(DONE, len(data), (recipe,))
+        recipe = recipe_for(fingerprint, self.rendering)
+        if recipe != VERBATIM:
+            from ..imaging import Undecodable  # brings Pillow, which few images need
+            from .convert import Unencodable, render
+
+            try:
+                body = render(body, fingerprint, self.rendering)
+            except (Undecodable, Unencodable) as error:
+                return Mark(error.reason, 0, (recipe,))
+        folder.write(item.key, body)
+        return Mark(DONE, len(body), (recipe,))

@@ -13,16 +13,16 @@ from typing import NamedTuple
 from ..engine.checkpoint import Checkpoint
 from ..engine.items import DONE, Key, Mark
 from ..manifest import manifest_name, read_rows
-from .folder import METADATA, ImageFolder
+from .folder import METADATA
 from .kept import Kept
 from .metadata import Line, describe, write_metadata
-from .stage import ExportStage
+from .stage import ExportStage, recipe_for
 
 
 class Exported(NamedTuple):
     """What an export holds now: ``images`` files of so many ``bytes``.
 
-    ``removed``: images deleted just now, kept no longer. ``failures``: reason -> images of which no JPEG
+    ``removed``: images deleted just now, kept no longer. ``failures``: reason -> images of which no file
     could be made.
     """
 
@@ -38,7 +38,7 @@ def prepare(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> None:
     That is: missing, of another size than the mark says, or made by another recipe than is wanted now.
     What a worker died of before is tried again too.
     """
-    folder = ImageFolder(stage.out)
+    folder = stage.folder
     for shard, members in kept:
         marks = _marks(checkpoint, stage, shard, members)
         if marks:
@@ -47,7 +47,7 @@ def prepare(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> None:
             stale = [
                 Key(shard, index)
                 for index, mark in marks.items()
-                if mark.detail != (stage.recipe(found[index]),)
+                if mark.detail != (recipe_for(found[index], stage.rendering),)
                 or (mark.outcome == DONE and mark.size != sizes.get(index))
             ]
             checkpoint.forget(stage.name, stale)
@@ -73,11 +73,11 @@ def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Pa
             rows = read_rows(manifests / manifest_name(shard), indices)
             found = stage.fingerprints(shard, indices)
             for index, row in zip(indices, rows, strict=True):
-                yield describe(Key(shard, index), row, found[index], members[index])
+                yield describe(Key(shard, index), row, found[index], members[index], stage.rendering)
 
 
 def _remove_unwanted(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> int:
-    folder = ImageFolder(stage.out)
+    folder = stage.folder
     removed = 0
     for shard, members in kept:
         marks = dict(checkpoint.marks(stage.name, shard))
