@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import download, hashing, latency, memory, mixed, tls
+from . import dedup, download, export, hashing, latency, memory, mixed, quality, tls
 
 FOLDER = Path(__file__).resolve().parents[3] / "bench"
 EXPERIMENTS = {
@@ -14,6 +14,9 @@ EXPERIMENTS = {
     "latency": latency,
     "tls": tls,
     "memory": memory,
+    "dedup": dedup,
+    "export": export,
+    "quality": quality,
 }
 
 

@@ -13,7 +13,15 @@ from .timing import Contender, compare, report
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--urls", type=int, default=6_000, help="images in each run (default: %(default)s)")
+    # No image twice: runner decodes equal bytes once, which would flatter it.
+    parser.add_argument(
+        "--urls",
+        type=int,
+        default=photos.COUNT,
+        choices=range(1, photos.COUNT + 1),
+        metavar="N",
+        help="images in each run, at most %(default)s (default)",
+    )
     parser.add_argument("--runs", type=int, default=3, help="rounds (default: %(default)s)")
     parser.add_argument(
         "--workers", type=int, default=8, help="processes on both sides (default: %(default)s)"
