@@ -17,7 +17,8 @@ from .errors import (
     UsageError,
     WorkerError,
 )
-from .pipeline import ExportReport, Job, Progress, images
+from .pipeline import ExportReport, Job, images
+from .session import Progress
 
 __version__ = "0.1.0"
 

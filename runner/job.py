@@ -103,7 +103,9 @@ class JobFolder:
 
         Raises JobError if the folder is taken, ListError if a list cannot be read; nothing is left then.
         """
+        _check_name(path)
         _check_free(path)
+        existed = path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -116,7 +118,7 @@ class JobFolder:
             except BaseException:
                 _clear_unfinished(path)
                 (path / _LOCK).unlink()
-                with contextlib.suppress(OSError):
+                if not existed:
                     path.rmdir()
                 raise
         return cls(path, config, shards)
@@ -124,6 +126,7 @@ class JobFolder:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open an existing job. Raises JobError with the remedy if it is none."""
+        _check_name(path)
         try:
             data = json.loads((path / _CONFIG).read_text())
             version = data["format"]
@@ -199,12 +202,25 @@ def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> int:
     return summary.shards
 
 
+def _check_name(path: Path) -> None:
+    # LMDB and JSON take UTF-8 only, and so would every message about the job.
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise JobError(f"{str(path)!r} is not UTF-8: choose another name for the job folder.") from None
+
+
+def _is_unfinished(path: Path) -> bool:
+    """True for a folder with nothing in it but what a start leaves that was killed before the end."""
+    return {entry.name for entry in path.iterdir()} <= _UNFINISHED
+
+
 def _check_free(path: Path) -> None:
     if (path / _CONFIG).exists():
         raise JobError(f"{path} is a job already. Go on with it: runner resume {path}")
     if path.exists() and not path.is_dir():
         raise JobError(f"{path} is a file: choose another folder for the job.")
-    if path.is_dir() and not {entry.name for entry in path.iterdir()} <= _UNFINISHED:
+    if path.is_dir() and not _is_unfinished(path):
         raise JobError(f"{path} is not empty and not a job: choose another folder.")
 
 
@@ -213,8 +229,10 @@ def _why_no_job(path: Path) -> str:
         return f"{path} does not exist. Start a job: runner start {path} LIST"
     if is_locked(path / _LOCK):
         return f"{path} is just being made from its list: try again in a moment."
-    if (path / _LOCK).exists():
+    if (path / _LOCK).exists() and _is_unfinished(path):
         return f"{path} was interrupted while its list was read. Start it again: runner start {path} LIST"
+    if (path / _LOCK).exists():
+        return f"{path} has lost its {_CONFIG}: restore it from a copy."
     return f"{path} is not a job: it has no {_CONFIG}."
 
 

@@ -5,28 +5,22 @@ Each step goes on where it was left, whatever ended it, and touches nothing that
 
 import os
 import resource
-import shutil
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .download import DownloadStage
-from .engine.checkpoint import Checkpoint
-from .engine.items import DONE, Key, Stage
-from .engine.ledger import Watch
-from .engine.plan import Work
-from .engine.run import ignore, run
-from .engine.shardfile import ShardFile, read_payloads, shard_file
+from .engine.items import DONE
+from .engine.shardfile import read_payloads, shard_file
 from .engine.soundness import check
 from .engine.stop import Stop
-from .errors import DamagedError, StoreError, UsageError
+from .errors import StoreError, UsageError
 from .job import JobConfig, JobFolder, check_workers
 from .listing import ListedItem, list_items
-from .manifest import Head
 from .options import ExportOptions, Filters, Rendering, Selection
+from .session import Progress, Session, Silence, keep_one_recipe
 from .status import Status, read_status
 
 if TYPE_CHECKING:
@@ -38,27 +32,6 @@ if TYPE_CHECKING:
 
 # Files that a worker has open beside its connections: shard files, locks, name servers.
 OTHER_FILES = 48
-
-
-class Progress(Protocol):
-    """Hears how a stage gets on."""
-
-    def begin(self, stage: str, total: int, finished: int) -> Watch:
-        """A stage begins; of ``total`` items so many are finished already."""
-        ...
-
-    def end(self) -> None:
-        """The stage has ended, as it should or not."""
-        ...
-
-
-class Silence:
-    """Progress that nobody follows."""
-
-    def begin(self, stage: str, total: int, finished: int) -> Watch:  # noqa: ARG002
-        return ignore
-
-    def end(self) -> None: ...
 
 
 class ExportReport(NamedTuple):
@@ -86,9 +59,12 @@ class Job:
         self.folder = folder
 
     @classmethod
-    def create(cls, path: str | Path, lists: Sequence[str], **options: Any) -> Self:
-        """Shard URL lists into a new job. ``options`` are those of `runner start`, with their names."""
-        return cls(JobFolder.create(Path(path), lists, JobConfig.from_options(**options)))
+    def create(cls, path: str | Path, lists: str | Path | Sequence[str | Path], **options: Any) -> Self:
+        """Shard a URL list, or several, into a new job; ``options`` are those of `runner start`, by name."""
+        several = [lists] if isinstance(lists, str | Path) else lists
+        return cls(
+            JobFolder.create(Path(path), [str(each) for each in several], JobConfig.from_options(**options))
+        )
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -213,11 +189,11 @@ class Job:
     @contextmanager
     def _session(
         self, workers: int | None, progress: Progress | None, stop: Stop | None
-    ) -> "Iterator[_Session]":
+    ) -> Iterator[Session]:
         size = self.folder.config.workers if workers is None else workers
         check_workers(size)
         with self.folder.lock(), self.folder.checkpoint() as checkpoint:
-            yield _Session(checkpoint, size, progress or Silence(), stop or Stop())
+            yield Session(checkpoint, size, progress or Silence(), stop or Stop())
 
     def _download_stage(self, workers: int, shards: int) -> DownloadStage:
         """With fewer shards than workers, those that work get the connections of those that cannot."""
@@ -229,88 +205,18 @@ class Job:
         fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
         return DownloadStage(self.folder.manifests, self.folder.batches, self.folder.hosts, fetch)
 
-    def _hash(self, session: "_Session") -> None:
+    def _hash(self, session: Session) -> None:
         from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without
 
         folder = self.folder
         check(folder.checkpoint_path)
-        _keep_one_recipe(folder, session.checkpoint, RECIPE)
+        keep_one_recipe(folder, session.checkpoint, RECIPE)
         heads = folder.heads()
         session.check_stored("download", folder.batches, {head.shard: head.rows for head in heads})
         session.check_stored("hash", folder.hashes, session.marked("download", DONE))
         stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
         work = session.checked("hash", session.stored(heads), folder.batches)
         session.run(stage, work, session.count("download", DONE))
-
-
-class _Session:
-    """The job while this process has it."""
-
-    def __init__(self, checkpoint: Checkpoint, workers: int, progress: Progress, stop: Stop) -> None:
-        self.checkpoint = checkpoint
-        self.workers = workers
-        self._progress = progress
-        self._stop = stop
-
-    def run(self, stage: Stage[Any], work: Work, total: int) -> None:
-        watch = self._progress.begin(stage.name.partition(":")[0], total, self.count(stage.name))
-        try:
-            run(stage, work, self.checkpoint, workers=self.workers, watch=watch, stop=self._stop)
-        finally:
-            self._progress.end()
-
-    def count(self, stage: str, outcome: str | None = None) -> int:
-        """Items marked in a stage, or those of one outcome."""
-        return self.marked(stage, outcome).total()
-
-    def marked(self, stage: str, outcome: str | None = None) -> Counter[int]:
-        """The same by shard."""
-        return Counter(
-            {
-                shard: sum(count for name, (count, _) in tally.items() if outcome in (None, name))
-                for shard, tally in self.checkpoint.tally(stage).items()
-            }
-        )
-
-    def failures(self, stage: str) -> dict[str, int]:
-        """Reason -> items that failed in a stage."""
-        counts: Counter[str] = Counter()
-        for tally in self.checkpoint.tally(stage).values():
-            counts.update({outcome: count for outcome, (count, _) in tally.items() if outcome != DONE})
-        return dict(counts.most_common())
-
-    def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
-        marked = self.marked(stage)
-        return [head for head in heads if head.rows > marked[head.shard]]
-
-    def check_stored(self, stage: str, folder: Path, members: Mapping[int, int]) -> None:
-        """Raise DamagedError if a shard file has fewer payloads than there are marks for them.
-
-        Or more, once all ``members`` of the shard are marked: those without a mark are adopted before that.
-        """
-        total = self.marked(stage)
-        for shard, marked in self.marked(stage, DONE).items():
-            if marked:
-                path = shard_file(folder, shard)
-                with ShardFile(path, readonly=True) as file:
-                    stored = file.count()
-                if stored < marked or (stored > marked and total[shard] == members[shard]):
-                    raise DamagedError(path, f"it holds {stored} items, and {marked} are marked as stored")
-
-    def checked(self, stage: str, work: Work, *folders: Path) -> Work:
-        """The same work; the files that it reads are checked first, as a damaged one could end a process."""
-        marked = self.marked(stage)
-        for shard, members in work:
-            if len(members) > marked[shard]:
-                for folder in folders:
-                    check(shard_file(folder, shard))
-            yield shard, members
-
-    def stored(self, heads: Sequence[Head]) -> Iterator[tuple[int, list[int]]]:
-        """The downloaded images, shard by shard."""
-        for head in heads:
-            marks = self.checkpoint.marks("download", head.shard)
-            yield head.shard, [index for index, mark in marks if mark.outcome == DONE]
 
 
 def _export_options(options: dict[str, Any]) -> tuple[Selection, ExportOptions]:
@@ -324,16 +230,6 @@ def _export_options(options: dict[str, Any]) -> tuple[Selection, ExportOptions]:
     if options:
         raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
     return selection, settings
-
-
-def _keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: str) -> None:
-    """Hashes of another recipe or other library versions do not compare: make them all again."""
-    if checkpoint.note("recipe") != recipe.encode():
-        # The files first: a crash in between leaves marks without hashes, and comes here again.
-        shutil.rmtree(folder.hashes, ignore_errors=True)
-        for shard in list(checkpoint.tally("hash")):
-            checkpoint.forget("hash", [Key(shard, index) for index in checkpoint.finished("hash", shard)])
-        checkpoint.set_note("recipe", recipe.encode())
 
 
 def images(job: Job | str | Path) -> Iterator[tuple[ListedItem, bytes]]:

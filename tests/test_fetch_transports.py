@@ -303,7 +303,7 @@ class TestTransport:
         transport = opener()
         for _ in range(3):
             assert fetch(transport, server.url("/ok", host="good.example"))[0].body == JPEG
-        assert asked == ["good.example"]
+        assert asked.count("good.example") == 1  # threads of other tests may still ask for other names
 
     def test_a_connection_that_is_never_made(self, opener: Opener) -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:

@@ -98,6 +98,27 @@ def test_what_is_no_job_is_explained(tmp_path):
         JobFolder.open(tmp_path)
 
 
+def test_a_job_that_lost_its_configuration_is_not_taken_for_an_unfinished_one(tmp_path, urls):
+    folder = JobFolder.create(tmp_path / "job", [urls], JobConfig())
+    (folder.path / "job.json").unlink()
+    folder.checkpoint().close()
+    with pytest.raises(JobError, match=r"has lost its job\.json"):
+        JobFolder.open(folder.path)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path, urls):
+    for do in (JobFolder.open, lambda path: JobFolder.create(path, [urls], JobConfig())):
+        with pytest.raises(JobError, match="not UTF-8"):
+            do(tmp_path / "bad\udcff")
+
+
+def test_a_folder_of_the_users_is_not_removed_when_the_list_cannot_be_read(tmp_path):
+    (tmp_path / "job").mkdir()
+    with pytest.raises(ListError):
+        JobFolder.create(tmp_path / "job", [str(tmp_path / "nowhere.txt")], JobConfig())
+    assert entries(tmp_path / "job") == []
+
+
 def test_a_newer_job_asks_for_an_upgrade(tmp_path, urls):
     folder = JobFolder.create(tmp_path / "job", [urls], JobConfig())
     data = json.loads((folder.path / "job.json").read_text())
@@ -123,7 +144,20 @@ def test_a_job_may_be_moved(tmp_path, urls):
     assert JobFolder.open(tmp_path / "moved").name == "moved"
 
 
-@pytest.mark.parametrize("options", [{"workers": -1}, {"shard_size": 0}, {"timeout": 0.0}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": -1},
+        {"workers": 100_000},
+        {"shard_size": 0},
+        {"timeout": 0.0},
+        {"timeout": float("inf")},
+        {"timeout": float("nan")},
+        {"max_bytes": 10**18},
+        {"ca_bundle": "/nowhere.pem"},
+        {"colour": "red"},
+    ],
+)
 def test_options_that_make_no_sense_are_usage_errors(options):
     with pytest.raises(UsageError):
         JobConfig.from_options(**options)

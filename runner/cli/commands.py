@@ -1,6 +1,7 @@
 """What each command does and says: results go to stdout, everything else to stderr."""
 
 import json
+import shlex
 import sys
 import time
 from argparse import Namespace
@@ -40,10 +41,7 @@ def start(options: Namespace, console: Console) -> int:
     job = Job.create(
         options.job, options.lists, workers=options.workers, shard_size=options.shard_size, **fetch
     )
-    status = job.status()
-    _note(
-        f"{status.job}: {_count(status.items['total'], 'URL')} in {_count(status.shards['total'], 'shard')}."
-    )
+    _note(_sharded(job))
     return _download(job, options, console)
 
 
@@ -53,15 +51,36 @@ def resume(options: Namespace, console: Console) -> int:
         return _download(job, options, console)
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)  # looks at the files
     print(_summary(job.status()))
-    print(f"Nothing is left to download. Write the images to a folder: runner export {options.job} OUT")
+    print("Nothing is left to download.")
+    _hint_at_export(job, options)
     return 0
 
 
 def _download(job: Job, options: Namespace, console: Console) -> int:
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)
     print(_summary(job.status()))
-    print(f"Write them to a folder: runner export {options.job} OUT")
+    _hint_at_export(job, options)
     return 0
+
+
+def _hint_at_export(job: Job, options: Namespace) -> None:
+    status = job.status()
+    if status.items["stored"]:
+        print(f"Write the images to a folder: runner export {shlex.quote(options.job)} OUT")
+    if status.reasons.get("blocked_address"):
+        print("Private and local addresses are refused (blocked_address) unless --allow-private is given.")
+
+
+def _sharded(job: Job) -> str:
+    """What became of the lines of the list."""
+    heads = job.folder.heads()
+    rows = sum(head.rows for head in heads)
+    repeats = sum(head.repeats for head in heads)
+    blank = sum(head.blank for head in heads)
+    return (
+        f"{job.folder.name}: {_count(rows + repeats + blank, 'line')}, that is {_count(rows, 'URL')} in "
+        f"{_count(len(heads), 'shard')}, {_count(repeats, 'repeat')}, {blank:,} blank."
+    )
 
 
 def hash_images(options: Namespace, console: Console) -> int:
@@ -142,7 +161,7 @@ def verify(options: Namespace, console: Console) -> int:  # noqa: ARG001
         sys.stdout.write(f"{finding}\n")
         count += 1
     if count:
-        _note(f"{_count(count, 'thing')} wrong. Mend the job: runner repair {options.job}")
+        _note(f"{_count(count, 'thing')} wrong. Mend the job: runner repair {shlex.quote(options.job)}")
         return 1
     depth = "every stored byte" if options.deep else "every file, mark and record; --deep reads all bytes too"
     print(f"{job.folder.name}: nothing is wrong ({depth}).")
@@ -154,7 +173,7 @@ def repair(options: Namespace, console: Console) -> int:  # noqa: ARG001
     for line in Job.open(options.job).repair():
         done = True
         print(line, flush=True)
-    print(f"Go on with: runner resume {options.job}" if done else "Nothing had to be mended.")
+    print(f"Go on with: runner resume {shlex.quote(options.job)}" if done else "Nothing had to be mended.")
     return 0
 
 
@@ -168,7 +187,9 @@ def _as_url(item: ListedItem) -> str:
 
 def _as_line(item: ListedItem) -> str:
     outcome = item.reason or item.state
-    return f"{item.shard:05d} {item.index:5d}  {outcome:16s}  {_as_url(item)}"
+    # Whatever a list holds, it does not get to command a terminal.
+    url = "".join(char if char.isprintable() else repr(char)[1:-1] for char in _as_url(item))
+    return f"{item.shard:05d} {item.index:5d}  {outcome:16s}  {url}"
 
 
 def _summary(status: Status) -> str:

@@ -40,13 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{error} {_keep(error, Path(options.job))}")
         return error.exit_code
     except DamagedError as error:
-        _say(f"{error} Mend the job: runner repair {options.job}")
+        _say(f"{error} Mend the job: runner repair {shlex.quote(options.job)}")
         return error.exit_code
     except RunnerError as error:
         _say(str(error))
         return error.exit_code
     except MemoryError:
         _say(OUT_OF_MEMORY)
+        return 1
+    except OSError as error:
+        _say(f"The system refused: {error}. What is finished is kept; mend the cause and repeat the command.")
         return 1
 
 

@@ -2,12 +2,25 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import UsageError
 
 USER_AGENT = "runner/0.1 (+image dataset downloader; honours X-Robots-Tag and Retry-After)"
 
 TRANSPORTS = ("curl", "requests")
+
+MAY_BE_ZERO = ("retries", "per_host", "rate", "max_wait")
+MOST = {
+    "connections": 10_000,
+    "timeout": 86_400,
+    "connect_timeout": 86_400,
+    "max_bytes": 1 << 30,
+    "retries": 100,
+    "per_host": 10_000,
+    "rate": 1_000_000,
+    "max_wait": 86_400,
+}
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*[^\x00-\x08\x0a-\x1f\x7f]*")
 _LINE = re.compile(r"[\x20-\x7e]+")
@@ -61,16 +74,17 @@ class FetchOptions:
         self._check_texts()
 
     def _check_numbers(self) -> None:
-        for name in ("connections", "timeout", "connect_timeout", "max_bytes"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"--{name.replace('_', '-')} must be more than 0.")
-        for name in ("retries", "per_host", "rate", "max_wait"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"--{name.replace('_', '-')} must not be negative.")
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            least = "at least 0" if name in MAY_BE_ZERO else "more than 0"
+            if not (value >= 0 if name in MAY_BE_ZERO else value > 0) or value > most:
+                raise UsageError(f"--{name.replace('_', '-')} must be {least} and at most {most:,}.")
 
     def _check_texts(self) -> None:
         if self.transport not in TRANSPORTS:
             raise UsageError(f"--transport is one of {', '.join(TRANSPORTS)}, not {self.transport!r}.")
+        if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
+            raise UsageError(f"--ca-bundle: there is no file {self.ca_bundle!r}.")
         if not _LINE.fullmatch(self.user_agent):
             raise UsageError("--user-agent must be one line of printable ASCII.")
         for header in self.headers:
