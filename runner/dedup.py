@@ -17,13 +17,14 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import lmdb
 import numpy as np
 import numpy.typing as npt
 
 from .choice import Choice, decide
+from .engine.closing import Closing
 from .engine.files import sync_folder
 from .engine.items import Key
 from .engine.soundness import check_pages
@@ -148,7 +149,7 @@ class _replacing:
         self._temporary.with_name(f"{self._temporary.name}-lock").unlink(missing_ok=True)
 
 
-class DedupTable:
+class DedupTable(Closing):
     """A finished table, open for reading. Raises DamagedError if it is missing or damaged."""
 
     def __init__(self, path: Path) -> None:
@@ -225,11 +226,3 @@ class DedupTable:
 
     def close(self) -> None:
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

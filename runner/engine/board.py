@@ -8,9 +8,9 @@ import mmap
 import os
 import struct
 import time
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
+from .closing import Closing
 from .items import Key
 
 SLOTS = 8192
@@ -20,7 +20,7 @@ _BEAT = struct.Struct("d")  # time.monotonic(), which all processes of one machi
 _SLOT = struct.Struct("II")  # shard, index + 1; index 0 is a free slot
 
 
-class Board:
+class Board(Closing):
     """The shared file, as seen by the parent (which makes it) or by its worker (which opens ``path``)."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -70,11 +70,3 @@ class Board:
     def close(self) -> None:
         self._map.close()
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

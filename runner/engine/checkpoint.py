@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import lmdb
 import msgpack
 
+from .closing import Closing
 from .errors import DamagedError
 from .items import Key, Mark
 from .seal import SealError, seal, unseal
@@ -44,7 +44,7 @@ _U32 = struct.Struct(">I")
 _KEY = struct.Struct(">II")
 
 
-class Checkpoint:
+class Checkpoint(Closing):
     """What is finished. One process writes it; any number may read it meanwhile."""
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
@@ -161,14 +161,6 @@ class Checkpoint:
 
     def close(self) -> None:
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class _Tallies:

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import lmdb
 
+from .closing import Closing
 from .items import Key, Mark, Result
 from .seal import WIDTH, SealError, checksum, seal, unseal
 from .store import Store
@@ -52,7 +51,7 @@ def stored_size(payload: bytes) -> int:
     return size + _ENTRY
 
 
-class ShardFile:
+class ShardFile(Closing):
     """One shard's payloads, open for its only writer (or, with ``readonly``, for anyone)."""
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
@@ -168,14 +167,6 @@ class ShardFile:
 
     def close(self) -> None:
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _row(result: Result) -> tuple[bytes, bytes, bytes]:

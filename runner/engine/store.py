@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import lmdb
 
+from .closing import Closing
 from .errors import DamagedError, DiskFullError, StoreError
 from .files import sync_folder
 from .seal import SealError
@@ -32,7 +32,7 @@ LOCK_BYTES = 8192
 _DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
 
-class Store:
+class Store(Closing):
     """One LMDB file of named tables, bytes to bytes; every committed write is synced to disk.
 
     Raises StoreError if the file cannot be opened, DamagedError if it is not as LMDB left it, DiskFullError
@@ -205,11 +205,3 @@ class Store:
 
     def close(self) -> None:
         self._env.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
