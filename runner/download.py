@@ -108,11 +108,10 @@ class _Downloads:
         self._feed_paused = False
         while self._transport.in_flight < self._width and len(self._results) < self._width:
             now = time.monotonic()
-            fetch = self._hosts.take(now)
-            if fetch is not None:
-                self._transport.start(self._policy.request(fetch, now))
-            elif lost := self._hosts.lose():
+            if lost := self._hosts.lose():
                 self._results.append(_result(*lost))
+            elif fetch := self._hosts.take(now):
+                self._transport.start(self._policy.request(fetch, now))
             elif not self._take_on(items, now):
                 break
 
