@@ -1,5 +1,6 @@
 """What may be chosen for an export: what is left out, what counts as a duplicate, what is written and how."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ class Filters:
     ``formats``                   only these of ``FORMATS``, as stored
     ``min_bytes``, ``max_bytes``  of the stored file
 
-    Raises UsageError for a format that does not exist.
+    Raises UsageError for a format that does not exist and for numbers that make no sense.
     """
 
     min_side: int = 100
@@ -47,6 +48,10 @@ class Filters:
             raise UsageError(
                 f"No image format is called {', '.join(sorted(unknown))}: there are {', '.join(FORMATS)}."
             )
+        for name, limit in self.limits().items():
+            least = 1 if name == "max_aspect" else 0
+            if name != "formats" and not least <= limit < math.inf:
+                raise UsageError(f"--{name.replace('_', '-')} must be a number from {least} up, not {limit}.")
 
     def limits(self) -> dict[str, Any]:
         """Those that are set, in the order in which they apply."""

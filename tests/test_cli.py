@@ -181,6 +181,16 @@ def test_an_export_repeated_changes_nothing_and_a_dry_run_writes_nothing(cli, jo
     assert tree(tmp_path / "jpegs") == before
 
 
+def test_what_is_pending_again_after_a_repair_stays_exported(cli, job, tmp_path):
+    cli("export", job, "jpegs", "--workers", 0)
+    before = {name for name in tree(tmp_path / "jpegs") if name.endswith(".jpg")}
+    (tmp_path / job / "batches" / "00000.lmdb").unlink()
+    assert cli("verify", job)[0] == 1
+    assert cli("repair", job)[0] == 0
+    assert cli("export", job, "jpegs", "--workers", 0)[0] == 0
+    assert before == {name for name in tree(tmp_path / "jpegs") if name.endswith(".jpg")}
+
+
 def test_other_filters_add_and_remove_the_difference(cli, job, tmp_path):
     cli("export", job, "jpegs", "--workers", 0)
     before = tree(tmp_path / "jpegs")
@@ -290,6 +300,8 @@ def test_private_addresses_are_refused_by_default(cli, site, urls):
         (["export", "cats", "cats/out"], 2, "overlaps"),
         (["export", "cats", "jpegs", "--near", "99"], 2, "radius"),
         (["export", "cats", "jpegs", "--quality", "0"], 2, "quality"),
+        (["export", "cats", "jpegs", "--min-side", "-5"], 2, "--min-side"),
+        (["export", "cats", "jpegs", "--max-aspect", "nan"], 2, "--max-aspect"),
     ],
 )
 def test_an_error_of_the_user_is_one_sentence_and_an_exit_code(cli, job, arguments, code, words):

@@ -14,6 +14,8 @@ from runner.export.folder import ImageFolder, claim, image_name
 
 KEY = Key(17, 42)
 
+EVERYTHING = range(10_000)
+
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
@@ -80,7 +82,7 @@ def test_pruning_deletes_images_and_leftovers_and_nothing_else(out: Path) -> Non
         (out / "00017" / name).write_bytes(b"mine")
     (out / "00017/000170005.jpg").mkdir()
 
-    assert folder.prune(17, {2}) == 2
+    assert folder.prune(17, {2}, EVERYTHING) == 2
 
     assert names(out / "00017") == sorted(["000170002.jpg", "000170005.jpg", *others])
 
@@ -93,7 +95,7 @@ def test_images_of_another_suffix_have_no_size_and_go(out: Path) -> None:
     (out / "00017/.000170003.webp.part").write_bytes(b"half")
 
     assert folder.sizes(17) == {1: 5}
-    assert folder.prune(17, {1}) == 1, "its jpeg is not an image less"
+    assert folder.prune(17, {1}, EVERYTHING) == 1, "its jpeg is not an image less"
 
     assert names(out) == ["00017", "00017/000170001.png"]
 
@@ -101,8 +103,8 @@ def test_images_of_another_suffix_have_no_size_and_go(out: Path) -> None:
 def test_an_empty_shard_folder_goes(out: Path) -> None:
     ImageFolder(out).write(KEY, b"x")
 
-    assert ImageFolder(out).prune(17, ()) == 1
-    assert ImageFolder(out).prune(17, ()) == 0
+    assert ImageFolder(out).prune(17, (), EVERYTHING) == 1
+    assert ImageFolder(out).prune(17, (), EVERYTHING) == 0
 
     assert names(out) == []
 
@@ -143,7 +145,7 @@ def test_a_file_larger_than_the_disk_allows_is_no_fault_of_the_image(out: Path) 
 def test_a_file_in_place_of_a_shard_folder(out: Path) -> None:
     (out / "00017").write_text("mine")
 
-    for attempt in (ImageFolder(out).sizes, lambda shard: ImageFolder(out).prune(shard, ())):
+    for attempt in (ImageFolder(out).sizes, lambda shard: ImageFolder(out).prune(shard, (), EVERYTHING)):
         with pytest.raises(RunnerError, match="Not a directory"):
             attempt(17)
     with pytest.raises(RunnerError, match="Not a directory"):

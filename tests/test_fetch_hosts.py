@@ -3,6 +3,7 @@ from runner.fetch.hosts import Hosts, News, Signal
 
 GOOD = News(Signal.GOOD)
 BUSY = News(Signal.BUSY, "http_429")
+CROWDED = News(Signal.CROWDED)
 SLOW = News(Signal.SLOW, "timeout")
 SILENT = News(Signal.SILENT, "connect")
 
@@ -28,21 +29,33 @@ def run_round(queue: Hosts[str], name: str, news: News, now: float) -> int:
 
 
 def proven(width: int) -> Hosts[str]:
-    """With much work for a host "a", which has answered."""
+    """With much work for a host "a", which has answered often enough to get all there is."""
     queue: Hosts[str] = Hosts(width)
     fill(queue, "a", 10_000)
-    queue.take(0.0)
-    queue.release("a", GOOD, 0.0, 0.0)
+    for _ in range(width):
+        queue.take(0.0)
+        queue.release("a", GOOD, 0.0, 0.0)
     return queue
 
 
-def test_one_host_gets_half_of_everything_and_all_of_it_with_its_first_answer() -> None:
-    queue: Hosts[str] = Hosts(64)
+def test_a_host_gets_few_at_first_and_twice_as_many_after_each_round() -> None:
+    queue: Hosts[str] = Hosts(100)
+    fill(queue, "a", 1000)
+    assert [run_round(queue, "a", GOOD, float(now)) for now in range(5)] == [16, 32, 64, 100, 100]
+
+
+def test_a_host_never_gets_more_than_half_before_it_has_answered() -> None:
+    queue: Hosts[str] = Hosts(9)
     fill(queue, "a", 100)
-    assert take_all(queue) == [f"a{index}" for index in range(32)]
-    assert queue.waiting == 68
-    queue.release("a", GOOD, 0.0, 1.0)
-    assert len(take_all(queue)) == 33
+    assert len(take_all(queue)) == 5
+    assert queue.waiting == 95
+
+
+def test_a_crowd_at_the_door_halves_and_growth_is_slow_from_then_on() -> None:
+    queue = proven(64)
+    assert [run_round(queue, "a", CROWDED, float(now)) for now in range(0, 12, 4)] == [64, 32, 16]
+    assert [run_round(queue, "a", GOOD, float(now)) for now in range(20, 26, 2)] == [8, 8, 9]
+    assert lost(queue) == []
 
 
 def test_a_cap_holds() -> None:
@@ -160,7 +173,7 @@ def test_a_silent_host_is_probed_after_pauses_and_then_given_up() -> None:
     while queue.waiting and not lost(queue):
         number, now = silence(queue, now)
         tried.append((number, now))
-    assert tried == [(32, 1 + hosts.PAUSE), (3, 2 + 3 * hosts.PAUSE), (3, 3 + 3 * hosts.PAUSE)]
+    assert tried == [(16, 1 + hosts.PAUSE), (3, 2 + 3 * hosts.PAUSE), (3, 3 + 3 * hosts.PAUSE)]
     assert queue.waiting == 0
 
 
@@ -184,7 +197,7 @@ def test_what_comes_for_a_host_that_was_given_up_is_lost_until_it_is_tried_again
 def test_one_answer_of_a_silent_host_brings_it_back_at_half_its_width() -> None:
     queue = proven(64)
     _, now = silence(queue, 1.0)
-    assert [queue.take(now), queue.take(now)] == ["a65", "a66"]
+    assert None not in (queue.take(now), queue.take(now))
     queue.release("a", GOOD, now, now + 1)
     queue.release("a", SILENT, now, now + 1)
     assert len(take_all(queue, now + 1)) == 32

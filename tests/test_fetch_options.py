@@ -38,6 +38,8 @@ def test_options_survive_json_and_pickle() -> None:
         {"headers": (": 1",)},
         {"proxy": "not a proxy"},
         {"proxy": ""},
+        {"proxy": "::"},
+        {"proxy": "http://host:port"},
         {"transport": "requests", "proxy": "socks5://127.0.0.1:1080"},
     ],
 )

@@ -87,13 +87,18 @@ class ImageFolder:
                     sizes[index] = entry.stat(follow_symlinks=False).st_size
         return sizes
 
-    def prune(self, shard: int, wanted: Container[int]) -> int:
-        """Delete a shard's images except the wanted, and what a killed run left; returns how many images."""
+    def prune(self, shard: int, wanted: Container[int], decided: Container[int]) -> int:
+        """Delete a shard's ``decided`` images except the wanted, and what a killed run left.
+
+        Returns how many images are gone.
+        """
         folder = self._shard_folder(shard)
         removed = 0
         with disk_errors(folder):
             for entry in self._files(shard):
                 index, suffix = _parse(shard, entry.name)
+                if index is not None and index not in decided:
+                    continue
                 if index is not None and not (index in wanted and suffix == self.suffix):
                     Path(entry.path).unlink()
                     removed += index not in wanted

@@ -82,7 +82,8 @@ def _remove_unwanted(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> 
     for shard, members in kept:
         marks = dict(checkpoint.marks(stage.name, shard))
         wanted = {index for index in _written(marks) if index in members}
-        removed += folder.prune(shard, wanted)
+        # Of what is not hashed (again, after a repair) nothing is decided: its image stays.
+        removed += folder.prune(shard, wanted, decided=checkpoint.finished("hash", shard))
         checkpoint.forget(stage.name, [Key(shard, index) for index in marks if index not in members])
     return removed
 

@@ -163,7 +163,9 @@ class _Handle:
         wanted = status in BODY_STATUSES
         error = self._reason(code, message) if code and wanted else None
         body = b"".join(chunks) if wanted and not error else b""
-        return decoded(Exchange(request, status, _headers(self.head), body, error), self._max_bytes)
+        connecting = self.curl.getinfo(pycurl.CONNECT_TIME)
+        exchange = Exchange(request, status, _headers(self.head), body, error, connecting)
+        return decoded(exchange, self._max_bytes)
 
     def _write(self, data: bytes) -> int | None:
         self.size += len(data)

@@ -40,6 +40,7 @@ class Work(Protocol):
     status: int | None
     reused: bool
     answered: bool
+    connecting: float
 
     def hold(self, sock: socket.socket) -> None:
         """Remember the socket in use, to be shut down at the deadline."""
@@ -222,7 +223,9 @@ def _connect(host: str, port: int, check: bool) -> socket.socket:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         try:
             sock.settimeout(left / (len(allowed) - tried))
+            began = time.monotonic()
             sock.connect((address, port))
+            current.work.connecting = time.monotonic() - began
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         except OSError as error:

@@ -1,15 +1,16 @@
 """Whose turn it is: how many exchanges a host gets at a time, and everything that waits for its turn.
 
-Pure bookkeeping; time is passed in. A host starts with half of all there is, so that one that does not answer
-leaves the other half to the rest, and gets everything with its first answer: a list of one host runs at full
-speed. It is halved when it says that it is busy or when much of it times out, and grows by about one per
-round of answers until it is wide again.
+Pure bookkeeping; time is passed in. A host starts with a few exchanges, and gets one more with every answer,
+so twice as many after each round: a list of one host soon runs at full speed, and a small server is not run
+over. It is halved when it says that it is busy, when connections to it wait in a crowd, or when much of it
+times out; from then on it grows by about one per round of answers.
 
 A host of which nothing comes at all is given a pause, then a few exchanges at a time, and then up: what waits
 for it, or comes for it in the next minutes, is ``lost`` without being asked for.
 """
 
 import heapq
+import math
 from collections import deque
 from enum import Enum, auto
 from itertools import count
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 # Hosts in difficulties that are remembered while nothing is in flight to them.
 MAX_REMEMBERED = 10_000
+
+# Exchanges that a host gets before it has answered.
+FIRST = 16
 
 # A host is overloaded when this share of a round of exchanges timed out. Fewer is the fault of single URLs;
 # all of them is no overload but silence.
@@ -42,6 +46,7 @@ class Signal(Enum):
 
     GOOD = auto()  # it answers
     BUSY = auto()  # it answers that it is busy
+    CROWDED = auto()  # it answers, but connections to it have to wait
     SLOW = auto()  # nothing came, or not all of it, before the deadline
     SILENT = auto()  # nothing came: no such name, no connection, no answer
     NONE = auto()
@@ -77,8 +82,8 @@ class _Host(Generic[T]):
         "name",
         "narrowed",
         "paused",
-        "proven",
         "queue",
+        "ramp",
         "reason",
         "silent",
         "slow",
@@ -86,16 +91,16 @@ class _Host(Generic[T]):
         "wide",
     )
 
-    def __init__(self, name: str, limit: float) -> None:
+    def __init__(self, name: str, limit: float, first: float) -> None:
         self.name = name
         self.limit = limit
+        self.ramp = first  # what it has worked its way up to; unlimited once it was narrowed
         self.wide = limit  # what it goes back to when it is no longer silent
         self.active = 0
         self.queue: deque[T] = deque()
         self.turn = False  # stands in the ring
         self.paused = 0.0  # until then
         self.narrowed = 0.0  # when its limit was last lowered
-        self.proven = False  # it has answered
         self.good = 0  # answers and time-outs of the present round
         self.slow = 0
         self.silent = 0  # exchanges in a row without an answer
@@ -105,6 +110,7 @@ class _Host(Generic[T]):
 
     def narrow(self, limit: float, now: float) -> None:
         self.limit = max(1.0, limit)
+        self.ramp = math.inf
         self.narrowed = now
         self.good = self.slow = 0
 
@@ -114,7 +120,7 @@ class _Host(Generic[T]):
             self.limit = self.wide / 2
         else:
             self.limit = min(widest, self.limit + 1 / self.limit)
-        self.proven = True
+        self.ramp += 1
         self.good += 1
         self.silent = self.barren = 0
 
@@ -128,7 +134,7 @@ class Hosts(Generic[T]):
 
     def __init__(self, width: int, cap: int = 0, gate: Gate | None = None) -> None:
         self._widest = float(min(cap, width) if cap else width)
-        self._first = max(1, (width + 1) // 2)
+        self._first = float(max(1, min(FIRST, (width + 1) // 2)))
         self._gate = gate
         self._hosts: dict[str, _Host[T]] = {}
         self._remembered: dict[str, None] = {}  # idle ones in difficulties, oldest first
@@ -219,14 +225,14 @@ class Hosts(Generic[T]):
     def _host(self, name: str) -> _Host[T]:
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host(name, self._widest)
+            host = self._hosts[name] = _Host(name, self._widest, self._first)
         elif name in self._remembered:
             del self._remembered[name]
         return host
 
     def _room(self, host: _Host[T]) -> int:
         """Exchanges that a host may have at a time."""
-        return int(host.limit) if host.proven else min(int(host.limit), self._first)
+        return int(min(host.limit, host.ramp))
 
     def _may_start(self, host: _Host[T], now: float) -> bool:
         return bool(host.queue) and host.active < self._room(host) and host.paused <= now
@@ -254,6 +260,9 @@ class Hosts(Generic[T]):
             host.answered(self._widest)
         elif news.signal is Signal.BUSY:
             self._slow_down(host, news.reason, now)
+        elif news.signal is Signal.CROWDED:
+            host.narrow(self._room(host) / 2, now)
+            host.silent = host.barren = 0
         else:
             host.slow += news.signal is Signal.SLOW
             host.silent += 1
@@ -261,7 +270,7 @@ class Hosts(Generic[T]):
                 self._doubt(host, news.reason, now)
         if host.good + host.slow >= self._room(host):
             if host.good and host.slow > SLOW_SHARE * (host.good + host.slow):
-                host.narrow(host.limit / 2, now)
+                host.narrow(self._room(host) / 2, now)
             host.good = host.slow = 0
 
     def _slow_down(self, host: _Host[T], reason: str, now: float) -> None:
@@ -270,7 +279,6 @@ class Hosts(Generic[T]):
             self._end_barren_round(host, BUSY_ROUNDS, reason, now)
         host.narrow(self._room(host) / 2, now)
         host.wide = host.limit
-        host.proven = True
         host.silent = 0
 
     def _doubt(self, host: _Host[T], reason: str, now: float) -> None:

@@ -24,7 +24,9 @@ MOST = {
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*[^\x00-\x08\x0a-\x1f\x7f]*")
 _LINE = re.compile(r"[\x20-\x7e]+")
-_PROXY = re.compile(r"((https?|socks4a?|socks5h?)://)?[^\s/]+/?")
+_PROXY = re.compile(
+    r"((https?|socks4a?|socks5h?)://)?([^\s/@]+@)?(\[[0-9A-Fa-f:.]+\]|[^\s/:@]+)(:[0-9]{1,5})?/?"
+)
 
 
 @dataclass(frozen=True)

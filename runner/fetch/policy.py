@@ -39,6 +39,10 @@ PERMANENT = frozenset(
 # Without an answer these are signs that nobody is there.
 SILENCE = frozenset({"dns", "connect", "tls", "truncated"})
 
+# Seconds. TCP sends its first packet again after one: a connection that took so long had it dropped, most
+# likely because more connections wait at the host than it has room for.
+CROWDED = 0.9
+
 BACKOFF = 0.5  # seconds before the first retry; doubled each time, give or take half
 MAX_CONTENT_TYPE = 200  # characters of a Content-Type that are remembered
 
@@ -141,6 +145,8 @@ class Policy:
             return News(Signal.SLOW, "timeout")
         if exchange.status is None and exchange.error in SILENCE:
             return News(Signal.SILENT, exchange.error)
+        if exchange.connecting >= CROWDED:
+            return News(Signal.CROWDED)
         return News(Signal.NONE if exchange.status is None else Signal.GOOD)
 
     def _pause(self, exchange: Exchange, wall: float) -> float | None:

@@ -40,6 +40,7 @@ class _Work:
         self.over = False  # reported as timed out; whatever the thread still finds is dropped
         self.reused = self.answered = False
         self.status: int | None = None
+        self.connecting = 0.0
         self.headers: list[tuple[str, str]] = []
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -65,7 +66,7 @@ class _Work:
     def exchange(self, body: bytes = b"", error: str | None = None) -> Exchange:
         if self.status is not None and self.status not in BODY_STATUSES:
             error = None
-        return Exchange(self.request, self.status, self.headers, body, error)
+        return Exchange(self.request, self.status, self.headers, body, error, self.connecting)
 
 
 class RequestsTransport:

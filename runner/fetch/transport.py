@@ -35,6 +35,7 @@ class Exchange(NamedTuple):
     ``body``     decoded and whole; empty unless the status is in ``BODY_STATUSES``
     ``error``    None, or why the answer is not complete: blocked_address, dns, connect, tls, timeout,
                  too_large, truncated, protocol, encoding
+    ``connecting`` seconds that a new connection took, 0 for one that was there
     """
 
     request: Request
@@ -42,6 +43,7 @@ class Exchange(NamedTuple):
     headers: list[tuple[str, str]]
     body: bytes
     error: str | None
+    connecting: float = 0.0
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by its lower-case name."""
