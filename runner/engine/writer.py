@@ -19,9 +19,10 @@ from .items import Mark, Result
 from .shardfile import ShardFile, shard_file, stored_size
 from .soundness import check
 
-# A chunk is committed at so many results, or so many bytes, or when its first result is so old.
-CHUNK_ITEMS = 256
-CHUNK_BYTES = 16 << 20
+# A chunk is committed at so many results, or so many bytes, or when its first result is so old. Twice as
+# large costs a sixth more processor time: the bytes are out of the caches when they are written.
+CHUNK_ITEMS = 128
+CHUNK_BYTES = 8 << 20
 CHUNK_SECONDS = 0.5
 # Results are gathered so often, not one by one: each time the writer wakes, the stage waits for its turn.
 GATHER_SECONDS = 0.02
