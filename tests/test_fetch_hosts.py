@@ -44,6 +44,18 @@ def test_a_host_gets_few_at_first_and_twice_as_many_after_each_round() -> None:
     assert [run_round(queue, "a", GOOD, float(now)) for now in range(5)] == [16, 32, 64, 100, 100]
 
 
+def test_a_quick_host_gets_no_more_than_it_needs() -> None:
+    queue: Hosts[str] = Hosts(1000)
+    fill(queue, "a", 10_000)
+    widths = []
+    for now in range(6):
+        taken = take_all(queue, float(now))
+        widths.append(len(taken))
+        for _ in taken:
+            queue.release("a", GOOD, float(now), now + 0.02)
+    assert widths == [16, 32, 64, 100, 100, 100]
+
+
 def test_a_host_never_gets_more_than_half_before_it_has_answered() -> None:
     queue: Hosts[str] = Hosts(9)
     fill(queue, "a", 100)

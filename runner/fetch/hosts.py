@@ -24,6 +24,11 @@ MAX_REMEMBERED = 10_000
 # Exchanges that a host gets before it has answered.
 FIRST = 16
 
+# A host works its way up to PLENTY, and beyond that to what its quickest answer needs to keep a process busy,
+# which can take in FASTEST exchanges per second: more would wait in line and only cost memory.
+PLENTY = 64
+FASTEST = 5000
+
 # A host is overloaded when this share of a round of exchanges timed out. Fewer is the fault of single URLs;
 # all of them is no overload but silence.
 SLOW_SHARE = 0.25
@@ -83,6 +88,7 @@ class _Host(Generic[T]):
         "narrowed",
         "paused",
         "queue",
+        "quickest",
         "ramp",
         "reason",
         "silent",
@@ -98,6 +104,7 @@ class _Host(Generic[T]):
         self.wide = limit  # what it goes back to when it is no longer silent
         self.active = 0
         self.queue: deque[T] = deque()
+        self.quickest = math.inf  # seconds of an exchange with a good answer
         self.turn = False  # stands in the ring
         self.paused = 0.0  # until then
         self.narrowed = 0.0  # when its limit was last lowered
@@ -114,13 +121,15 @@ class _Host(Generic[T]):
         self.narrowed = now
         self.good = self.slow = 0
 
-    def answered(self, widest: float) -> None:
+    def answered(self, widest: float, seconds: float) -> None:
         """Take note of a good answer."""
+        self.quickest = min(self.quickest, seconds)
         if self.barren and self.limit < self.wide / 2:  # it was silent, not overloaded
             self.limit = self.wide / 2
         else:
             self.limit = min(widest, self.limit + 1 / self.limit)
-        self.ramp += 1
+        if self.ramp < max(PLENTY, self.quickest * FASTEST):
+            self.ramp += 1
         self.good += 1
         self.silent = self.barren = 0
 
@@ -257,7 +266,7 @@ class Hosts(Generic[T]):
         if news.signal is Signal.NONE or began < host.narrowed:
             return  # it was sent before the limit was last lowered, and says nothing about what that did
         if news.signal is Signal.GOOD:
-            host.answered(self._widest)
+            host.answered(self._widest, now - began)
         elif news.signal is Signal.BUSY:
             self._slow_down(host, news.reason, now)
         elif news.signal is Signal.CROWDED:
