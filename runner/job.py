@@ -36,6 +36,8 @@ FORMAT = 1
 
 MAX_WORKERS = 256
 
+ERROR_LOG = "errors.log"
+
 _CONFIG = "job.json"
 _LOCK = "lock"
 _MANIFESTS = "manifests"
@@ -94,7 +96,6 @@ class JobFolder:
         self.hashes = path / "hashes"
         self.dedup = path / "dedup.lmdb"
         self.hosts = path / "hosts"
-        self.error_log = path / "errors.log"
         self.checkpoint_path = path / "checkpoint.lmdb"
 
     @classmethod

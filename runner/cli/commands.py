@@ -50,21 +50,22 @@ def resume(options: Namespace, console: Console) -> int:
     if job.status().state != "complete":
         return _download(job, options, console)
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)  # looks at the files
-    print(_summary(job.status()))
+    status = job.status()
+    print(_summary(status))
     print("Nothing is left to download.")
-    _hint_at_export(job, options)
+    _hint_at_export(status, options)
     return 0
 
 
 def _download(job: Job, options: Namespace, console: Console) -> int:
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)
-    print(_summary(job.status()))
-    _hint_at_export(job, options)
+    status = job.status()
+    print(_summary(status))
+    _hint_at_export(status, options)
     return 0
 
 
-def _hint_at_export(job: Job, options: Namespace) -> None:
-    status = job.status()
+def _hint_at_export(status: Status, options: Namespace) -> None:
     if status.items["stored"]:
         print(f"Write the images to a folder: runner export {shlex.quote(options.job)} OUT")
     if status.reasons.get("blocked_address"):

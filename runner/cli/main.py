@@ -12,6 +12,7 @@ from pathlib import Path
 from ..engine.errors import OUT_OF_MEMORY
 from ..engine.stop import Stop
 from ..errors import DamagedError, RunnerError, StageError, StoppedError
+from ..job import ERROR_LOG
 from .commands import Console
 from .options import build_parser
 from .progress import ProgressBar
@@ -80,7 +81,7 @@ def _how_to_go_on(options: argparse.Namespace) -> str:
 
 def _keep(error: StageError, job: Path) -> str:
     """Write the traceback of a program error where it can be found again."""
-    log = job / "errors.log"
+    log = job / ERROR_LOG
     try:
         with log.open("a") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {error}\n{error.details}\n")

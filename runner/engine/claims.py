@@ -6,13 +6,14 @@ Shared memory with one number for each worker, which only that worker changes.
 import mmap
 import os
 import struct
-from types import TracebackType
 from typing import Self
+
+from .closing import Closing
 
 _CLAIM = struct.Struct("Q")
 
 
-class Claims:
+class Claims(Closing):
     """The claims of all workers, as seen by worker number ``own``."""
 
     def __init__(self, descriptor: int, own: int = 0) -> None:
@@ -42,11 +43,6 @@ class Claims:
     def _set(self, worker: int, size: int) -> None:
         _CLAIM.pack_into(self._map, worker * _CLAIM.size, size)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._map.close()
         os.close(self._descriptor)

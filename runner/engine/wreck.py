@@ -7,9 +7,9 @@ where a long value is in pages of its own; a branch page holds the numbers of th
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
+from .closing import Closing
 from .errors import DamagedError
 from .soundness import read_meta
 
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     length: int
 
 
-class Wreck:
+class Wreck(Closing):
     """What can still be read of a file. What is found may itself be damaged: check it."""
 
     def __init__(self, path: Path) -> None:
@@ -94,10 +94,5 @@ class Wreck:
             if at + _NODE.size <= self._page_size:
                 yield page, at, _NODE.unpack_from(page, at)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
