@@ -8,6 +8,7 @@ A worker whose parent is gone commits what it has and exits by itself.
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import queue
@@ -153,4 +154,5 @@ def main() -> None:
     board = Board(os.fdopen(int(sys.argv[2]), "r+b"))
     board.beat()
     stage: Stage[Any] = pickle.loads(connection.recv_bytes())
+    gc.freeze()  # what is here now stays, and need not be looked through again and again
     Worker(stage, Mailbox(connection), board, Claims(int(sys.argv[3]), int(sys.argv[4]))).run()
