@@ -30,6 +30,7 @@ from .errors import JobError, UsageError
 from .fetch.options import FetchOptions
 from .manifest import Head, manifest_name, read_head, write_manifests, writing_to
 from .sources import rows
+from .sources.options import ListOptions
 
 FORMAT = 1
 """Version of the job folder. A reader refuses a newer one."""
@@ -42,8 +43,9 @@ _CONFIG = "job.json"
 _LOCK = "lock"
 _MANIFESTS = "manifests"
 _PARTIAL = ".partial"
+_SCRATCH = "lists" + _PARTIAL
 # What a start that was killed before its job.json may have left.
-_UNFINISHED = {_LOCK, _MANIFESTS, _MANIFESTS + _PARTIAL, _CONFIG + _PARTIAL}
+_UNFINISHED = {_LOCK, _MANIFESTS, _MANIFESTS + _PARTIAL, _SCRATCH, _CONFIG + _PARTIAL}
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class JobConfig:
     workers: int = 8
     shard_size: int = 10_000
     fetch: FetchOptions = field(default_factory=FetchOptions)
+    lists: ListOptions = field(default_factory=ListOptions)
 
     def __post_init__(self) -> None:
         check_workers(self.workers)
@@ -62,18 +65,24 @@ class JobConfig:
     @classmethod
     def from_options(cls, **options: Any) -> Self:
         """The configuration from a flat set of options, named as on the command line."""
-        own = {name: options.pop(name) for name in ("workers", "shard_size") if name in options}
-        unknown = options.keys() - {entry.name for entry in fields(FetchOptions)}
-        if unknown:
-            raise UsageError(f"There is no option called {', '.join(sorted(unknown))}.")
-        return cls(**own, fetch=FetchOptions(**options))
+
+        def take(*names: str) -> dict[str, Any]:
+            return {name: options.pop(name) for name in names if name in options}
+
+        own = take("workers", "shard_size")
+        lists = ListOptions(**take(*(entry.name for entry in fields(ListOptions))))
+        fetch = FetchOptions(**take(*(entry.name for entry in fields(FetchOptions))))
+        if options:
+            raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
+        return cls(**own, fetch=fetch, lists=lists)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "lmdb": LMDB_ENGINE, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]))
+        lists = ListOptions(**data.get("lists", {}))  # the first jobs had none
+        return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]), lists)
 
 
 def check_workers(workers: int) -> None:
@@ -190,7 +199,9 @@ def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> int:
     _clear_unfinished(path)
     partial = path / (_MANIFESTS + _PARTIAL)
     partial.mkdir()
-    summary = write_manifests(rows(lists), partial, config.shard_size)
+    scratch = path / _SCRATCH
+    summary = write_manifests(rows(lists, config.lists, scratch), partial, config.shard_size)
+    shutil.rmtree(scratch, ignore_errors=True)
     partial.rename(path / _MANIFESTS)
     draft = path / (_CONFIG + _PARTIAL)
     with draft.open("w") as file:
@@ -238,6 +249,6 @@ def _why_no_job(path: Path) -> str:
 
 
 def _clear_unfinished(path: Path) -> None:
-    for name in (_MANIFESTS, _MANIFESTS + _PARTIAL):
+    for name in (_MANIFESTS, _MANIFESTS + _PARTIAL, _SCRATCH):
         shutil.rmtree(path / name, ignore_errors=True)
     (path / (_CONFIG + _PARTIAL)).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 from ..errors import ListError
 from ..manifest import Row
 from . import text
+from .options import ListOptions
 
 Reader = Callable[[BinaryIO, str], Iterator[Row | None]]
 
@@ -39,7 +40,11 @@ class _Source(NamedTuple):
     reader: Reader
 
 
-def rows(lists: Sequence[str]) -> Iterator[Row | None]:
+def rows(
+    lists: Sequence[str],
+    options: ListOptions = ListOptions(),  # noqa: B008 (frozen)
+    scratch: Path | None = None,
+) -> Iterator[Row | None]:
     """Stream the rows of URL lists, one list after the other; None stands for a blank line.
 
     A list is a file, a folder (the files directly in it, sorted by name, without hidden ones), a glob
