@@ -11,10 +11,12 @@ from typing import NamedTuple
 from .engine.items import DONE, Item, Key, Mark, Result
 from .fetch import FetchOptions, Transport, open_transport
 from .fetch.hosts import Hosts
-from .fetch.policy import Fail, Fetch, Follow, Policy, Retry, Store
+from .fetch.policy import Digest, Fail, Fetch, Follow, Policy, Retry, Store
 from .fetch.quota import Quota
 from .fetch.transport import Exchange
-from .manifest import manifest_name, read_rows
+from .manifest import Row, manifest_name, read_rows
+from .sources.columns import name_in_job
+from .sources.options import DigestColumn
 
 # Fetches that may wait (for a retry, a Retry-After, or a host that is full) before no more are taken on.
 MAX_WAITING = 4096
@@ -38,17 +40,26 @@ class FetchDetail(NamedTuple):
     final_url: str | None
 
 
+class Wanted(NamedTuple):
+    """The data of an item: what to fetch, and the digest that it must have, if one is known."""
+
+    url: str
+    digest: Digest | None = None
+
+
 @dataclass(frozen=True)
 class DownloadStage:
     """Fetches the URL of each item; the payload is the body as served.
 
-    ``hosts`` is the file in which all processes share the limits per host, if there are any.
+    ``hosts`` is the file in which all processes share the limits per host, if there are any; ``digests``
+    the column with the digests that the bodies are compared with.
     """
 
     manifests: Path
     output: Path
     hosts: Path
     options: FetchOptions
+    digests: DigestColumn | None = None
     name: str = field(default="download", init=False)
     slice_size: int | None = field(default=None, init=False)
 
@@ -57,12 +68,21 @@ class DownloadStage:
         """Seconds. The stage gives a sign of life every second, so only a stuck process runs out of it."""
         return self.options.timeout * 2 + 30
 
-    def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[str]]:
+    def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[Wanted]]:
         rows = read_rows(self.manifests / manifest_name(shard), indices)
         for index, row in zip(indices, rows, strict=True):
-            yield Item(Key(shard, index), row.url)
+            yield Item(Key(shard, index), Wanted(row.url, self._digest(row)))
 
-    def process(self, items: Iterator[Item[str] | None]) -> Iterator[Result | None]:
+    def _digest(self, row: Row) -> Digest | None:
+        """The digest that an image must have; a row without one takes any."""
+        if self.digests is None:
+            return None
+        value = row.columns.get(name_in_job(self.digests.column))
+        if value is None or value == "":
+            return None
+        return Digest(self.digests.algorithm, str(value).strip().lower())
+
+    def process(self, items: Iterator[Item[Wanted] | None]) -> Iterator[Result | None]:
         with closing(open_transport(self.options)) as transport, self._quota() as quota:
             yield from _Downloads(self.options, transport, quota).run(items)
 
@@ -85,7 +105,7 @@ class _Downloads:
         self._feed_ended = False
         self._feed_paused = False
 
-    def run(self, items: Iterator[Item[str] | None]) -> Iterator[Result | None]:
+    def run(self, items: Iterator[Item[Wanted] | None]) -> Iterator[Result | None]:
         """Nothing here waits for anything but the transport, so no URL can hold up another."""
         while True:
             self._fill(items)
@@ -103,7 +123,7 @@ class _Downloads:
         unfinished = self._transport.in_flight or self._hosts.waiting or self._results
         return self._feed_ended and not unfinished
 
-    def _fill(self, items: Iterator[Item[str] | None]) -> None:
+    def _fill(self, items: Iterator[Item[Wanted] | None]) -> None:
         """Start whatever can be started."""
         self._feed_paused = False
         while self._transport.in_flight < self._width and len(self._results) < self._width:
@@ -115,7 +135,7 @@ class _Downloads:
             elif not self._take_on(items, now):
                 break
 
-    def _take_on(self, items: Iterator[Item[str] | None], now: float) -> bool:
+    def _take_on(self, items: Iterator[Item[Wanted] | None], now: float) -> bool:
         """Queue the next item, if there is one just now and room for it to wait."""
         if self._feed_ended or self._hosts.waiting >= MAX_WAITING:
             return False
@@ -125,7 +145,7 @@ class _Downloads:
         elif item is None:
             self._feed_paused = True
         else:
-            fetch = self._policy.open(item.data, item.key)
+            fetch = self._policy.open(item.data.url, item.key, item.data.digest)
             if isinstance(fetch, Fail):
                 self._results.append(
                     Result(item.key, Mark(fetch.reason, 0, FetchDetail(None, 0, None, None)))
@@ -161,7 +181,7 @@ class _Downloads:
                 self._results.append(_result(fetch, reason))
 
 
-_END: Item[str] = Item(Key(0, 0), "")
+_END: Item[Wanted] = Item(Key(0, 0), Wanted(""))
 
 
 def _result(fetch: Fetch, outcome: str, body: bytes | None = None) -> Result:

@@ -203,7 +203,9 @@ class Job:
         if room < 1:
             raise UsageError(f"At most {room + OTHER_FILES} open files are allowed: raise `ulimit -n`.")
         fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
-        return DownloadStage(self.folder.manifests, self.folder.batches, self.folder.hosts, fetch)
+        folder = self.folder
+        digests = folder.config.lists.digest
+        return DownloadStage(folder.manifests, folder.batches, folder.hosts, fetch, digests)
 
     def _hash(self, session: Session) -> None:
         from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without

@@ -13,7 +13,7 @@ import webserver as web
 from webserver import JPEG, WebServer, answer, in_turn, redirect
 
 from runner import download
-from runner.download import DownloadStage, FetchDetail
+from runner.download import DownloadStage, FetchDetail, Wanted
 from runner.engine.items import DONE, Item, Key, Result
 from runner.fetch import FetchOptions, hosts
 from runner.fetch.options import TRANSPORTS
@@ -28,8 +28,8 @@ def stage(transport: str, shared: Path = Path("hosts"), **options: Any) -> Downl
     return DownloadStage(Path("manifests"), Path("batches"), shared, fetch)
 
 
-def items(*urls: str) -> Iterator[Item[str]]:
-    return (Item(Key(7, index), url) for index, url in enumerate(urls))
+def items(*urls: str) -> Iterator[Item[Wanted]]:
+    return (Item(Key(7, index), Wanted(url)) for index, url in enumerate(urls))
 
 
 def run(work: DownloadStage, *urls: str) -> list[Result]:
@@ -47,9 +47,9 @@ def test_reads_its_items_from_the_manifest(transport: str, tmp_path: Path) -> No
     write_manifests((Row(f"http://a.example/{number}", {}) for number in range(20)), tmp_path, 10)
     work = DownloadStage(tmp_path, tmp_path, tmp_path / "hosts", FetchOptions(transport=transport))
     assert list(work.read(1, [0, 3, 9])) == [
-        Item(Key(1, 0), "http://a.example/10"),
-        Item(Key(1, 3), "http://a.example/13"),
-        Item(Key(1, 9), "http://a.example/19"),
+        Item(Key(1, 0), Wanted("http://a.example/10")),
+        Item(Key(1, 3), Wanted("http://a.example/13")),
+        Item(Key(1, 9), Wanted("http://a.example/19")),
     ]
     assert list(work.read(1, [])) == []
 
@@ -188,7 +188,7 @@ def test_a_host_that_cannot_be_reached(transport: str, monkeypatch: pytest.Monke
 
 
 def test_a_feed_that_has_nothing_just_now(transport: str) -> None:
-    def feed() -> Iterator[Item[str] | None]:
+    def feed() -> Iterator[Item[Wanted] | None]:
         for item in items(server.url("/1"), server.url("/2"), server.url("/3")):
             yield item
             yield None
@@ -205,7 +205,7 @@ def test_takes_no_more_than_it_has_room_for(
     monkeypatch.setattr(download, "MAX_WAITING", 10)
     taken = 0
 
-    def feed() -> Iterator[Item[str]]:
+    def feed() -> Iterator[Item[Wanted]]:
         nonlocal taken
         for item in items(*[server.url("/")] * 1000):
             taken += 1
@@ -221,7 +221,7 @@ def test_takes_no_more_than_it_has_room_for(
 def test_a_list_of_nothing_but_bad_lines(transport: str) -> None:
     taken = 0
 
-    def feed() -> Iterator[Item[str]]:
+    def feed() -> Iterator[Item[Wanted]]:
         nonlocal taken
         for item in items(*["no url"] * 1000):
             taken += 1

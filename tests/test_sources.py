@@ -179,11 +179,12 @@ def test_each_refusal_says_what_to_do(tmp_path: Path) -> None:
     assert "check the name" in refusal(tmp_path / "missing")
     assert "is empty: give a file" in refusal("")
     assert "name" in refusal("x" * 5000)
-    assert "write URLs to a text file" in refusal("https://example.org/list.txt")
     assert "no files" in refusal(tmp_path)
     assert "no files" in refusal(tmp_path / "*")
-    assert ".lst, .txt, .urls" in refusal(written(tmp_path / "list.csv", b"a"))
-    assert "list.csv" in refusal(tmp_path)
+    unknown = refusal(written(tmp_path / "list.xyz", b"a"))
+    assert f"{tmp_path / 'list.xyz'} has no extension of a list (.txt, .urls" in unknown
+    assert "--input-format" in unknown
+    assert refusal(tmp_path) == unknown
 
 
 def test_a_file_that_cannot_be_read() -> None:
@@ -207,7 +208,7 @@ def test_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (gzip.compress(b"a\n"), "gzip data: name it .txt.gz"),
+        (gzip.compress(b"a\n"), "gzip data: add .gz to its name"),
         ("http://a\n".encode("utf-16"), "UTF-16 text: convert it"),
         (b"PK\x03\x04rest", "a zip archive"),
         (b"PAR1rest", "a parquet file"),

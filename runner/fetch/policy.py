@@ -4,6 +4,7 @@ No sockets, no clock: time is passed in, chance comes from a ``random.Random``. 
 about an answer is decided here, so both transports have the same outcomes.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -32,8 +33,8 @@ DOUBTFUL = frozenset({"dns", "protocol"})
 
 # What is left does not pass, like any other ``http_<code>``.
 PERMANENT = frozenset(
-    {"blocked_address", "empty", "encoding", "invalid_url", "not_image", "redirects", "robots_tag", "scheme"}
-    | {"tls", "too_large"}
+    {"blocked_address", "empty", "encoding", "hash_mismatch", "invalid_url", "not_image", "redirects"}
+    | {"robots_tag", "scheme", "tls", "too_large"}
 )
 
 # Without an answer these are signs that nobody is there.
@@ -47,6 +48,16 @@ BACKOFF = 0.5  # seconds before the first retry; doubled each time, give or take
 MAX_CONTENT_TYPE = 200  # characters of a Content-Type that are remembered
 
 
+class Digest(NamedTuple):
+    """What hashlib's algorithm of this name must make of an image, in lower-case hexadecimal digits."""
+
+    algorithm: str
+    hexadecimal: str
+
+    def fits(self, body: bytes) -> bool:
+        return hashlib.new(self.algorithm, body, usedforsecurity=False).hexdigest() == self.hexadecimal
+
+
 @dataclass(slots=True)
 class Fetch:
     """One URL on its way.
@@ -54,6 +65,7 @@ class Fetch:
     ``tag``      the caller's own
     ``source``   the target it began with, ``target`` where redirects have led
     ``budget``   seconds left of the present attempt
+    ``digest``   of the only image that will do, if it is known
     ``began``    when the exchange in flight was started
     """
 
@@ -61,6 +73,7 @@ class Fetch:
     source: Target
     target: Target
     budget: float
+    digest: Digest | None = None
     began: float = 0.0
     attempts: int = 0
     hops: list[str] = field(default_factory=list)
@@ -106,7 +119,7 @@ class Policy:
         self._random = random
         self._agent = options.agent_token
 
-    def open(self, url: str, tag: Any = None) -> Fetch | Fail:
+    def open(self, url: str, tag: Any = None, digest: Digest | None = None) -> Fetch | Fail:
         """Take up a URL from a list."""
         try:
             target = urls.prepare(url)
@@ -114,7 +127,7 @@ class Policy:
             return Fail(error.reason)
         if self._forbids(target):
             return Fail("blocked_address")
-        return Fetch(tag, target, target, self._options.timeout)
+        return Fetch(tag, target, target, self._options.timeout, digest)
 
     def request(self, fetch: Fetch, now: float) -> Request:
         """The next request of a fetch, to be started at once."""
@@ -163,7 +176,11 @@ class Policy:
             return self._fail(fetch, exchange.error)
         if not exchange.body:
             return Fail("empty")
-        return Store(exchange.body) if sniff(exchange.body) else Fail("not_image")
+        if not sniff(exchange.body):
+            return Fail("not_image")
+        if fetch.digest is not None and not fetch.digest.fits(exchange.body):
+            return Fail("hash_mismatch")
+        return Store(exchange.body)
 
     def _follow(self, fetch: Fetch, location: str) -> Decision:
         try:

@@ -60,6 +60,11 @@ class ListOptions:
         column, _, algorithm = self.verify_hash.rpartition(":")
         return DigestColumn(column, algorithm)
 
+    @property
+    def name_columns(self) -> bool:
+        """True if they make sense only for lists that have columns."""
+        return self.url_col is not None or self.digest is not None or self.columns not in (ALL, NONE)
+
 
 def _names(columns: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """Names as they are given: separated by commas, or one by one."""

@@ -1,0 +1,184 @@
+"""JSON: an array of objects or URLs (json), or one of them a line (jsonl)."""
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple
+
+from ..errors import ListError
+from ..manifest import Row
+from .columns import carried_columns, name_in_job, url_column
+from .lines import CutLine, read_lines
+from .options import ALL, ListOptions
+from .records import MAX_RECORD, NOT_UTF8, make_row, malformed
+from .values import plain
+
+# The columns are those of the first records: so many of them, or so many bytes.
+_FIRST_RECORDS = 100
+_FIRST_BYTES = MAX_RECORD
+_BLOCK = 1 << 16  # bytes
+
+
+class _Record(NamedTuple):
+    """What one record holds, if there is no error, and its size in bytes (about). Blank: None and size 0."""
+
+    line: int
+    value: Any
+    size: int
+    error: str | None = None
+
+
+def read_jsonl(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | None]:
+    """Yield a row for each line that is an object, or a URL in quotation marks; None for a blank one.
+
+    What is neither, or no JSON, is an invalid item.
+    """
+    return _rows(_lines(stream), name, options)
+
+
+def read_json(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | None]:
+    """The same for each element of an array; the number of an element counts as its line.
+
+    What is no JSON ends the list: behind it nobody can tell where the next element begins.
+    """
+    return _rows(_elements(stream, name), name, options)
+
+
+def _rows(records: Iterator[_Record], name: str, options: ListOptions) -> Iterator[Row | None]:
+    first = _first(records)
+    if first and all(record.error for record in first):
+        raise ListError(f"{name} is not JSON, one object a line: line {first[0].line} is {first[0].error}")
+    objects = [record.value for record in first if isinstance(record.value, dict)]
+    choice = _choose(objects, name, options) if objects or (first and options.name_columns) else None
+    for line, value, size, error in chain(first, records):
+        if error is not None:
+            yield malformed(error, name, line)
+        elif isinstance(value, dict):
+            choice = choice or _choose([value], name, options)
+            yield make_row(value.get(choice.url), choice.columns(value), name, line)
+        elif isinstance(value, str):
+            yield make_row(value, {}, name, line)
+        elif size:
+            yield malformed("neither an object nor a text", name, line)
+        else:
+            yield None
+
+
+class _Choice(NamedTuple):
+    """The key of the URL, the keys of what is carried, each with its name in the job, and whether all are."""
+
+    url: str
+    carried: dict[str, str]
+    all: bool
+
+    def columns(self, value: dict[str, Any]) -> dict[str, Any]:
+        if self.all:
+            keys = {key: self.carried.get(key) or name_in_job(plain(key)) for key in value if key != self.url}
+        else:
+            keys = {key: as_named for key, as_named in self.carried.items() if key in value}
+        return {as_named: plain(value[key]) for key, as_named in keys.items()}
+
+
+def _choose(objects: list[dict[str, Any]], name: str, options: ListOptions) -> _Choice:
+    """What is taken of objects like these."""
+    names = list(dict.fromkeys(key for each in objects for key in each))
+    url = url_column(names, options, name)
+    carried = carried_columns(names, url, options, name)
+    return _Choice(url, {key: plain(as_named) for key, as_named in carried.items()}, options.columns == ALL)
+
+
+def _first(records: Iterator[_Record]) -> list[_Record]:
+    first: list[_Record] = []
+    size = 0
+    for record in records:
+        first.append(record)
+        size += record.size
+        if len(first) == _FIRST_RECORDS or size >= _FIRST_BYTES:
+            break
+    return first
+
+
+def _lines(stream: BinaryIO) -> Iterator[_Record]:
+    for number, line in enumerate(read_lines(stream, MAX_RECORD), start=1):
+        size = len(line)
+        if isinstance(line, CutLine):
+            yield _Record(number, None, size, f"more than {MAX_RECORD} bytes")
+            continue
+        try:
+            text = line.decode().strip()
+            yield _Record(number, json.loads(text), size) if text else _Record(number, None, 0)
+        except UnicodeDecodeError:
+            yield _Record(number, None, size, NOT_UTF8)
+        except RecursionError:
+            yield _Record(number, None, size, "JSON nested too deeply")
+        except ValueError as error:
+            yield _Record(number, None, size, f"no JSON ({error})")
+
+
+def _elements(stream: BinaryIO, name: str) -> Iterator[_Record]:
+    import ijson
+
+    source = _Metered(stream)
+    _check_array(source, name)
+    number = 1
+    try:
+        for value in ijson.items(source, "item", use_float=True, buf_size=_BLOCK):
+            yield _Record(number, value, source.restart())
+            number += 1
+    except ijson.IncompleteJSONError as error:
+        raise ListError(
+            f"{name} is cut off or damaged, or no JSON, from element {number} on: {_one_line(error)}"
+        ) from error
+    except (ijson.JSONError, ValueError, OverflowError) as error:
+        raise ListError(f"{name} is no JSON from element {number} on: {_one_line(error)}") from error
+    except _TooLongError:
+        raise ListError(f"element {number} of {name} has more than {MAX_RECORD} bytes: shorten it") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _check_array(source: "_Metered", name: str) -> None:
+    head = source.begin()
+    if head.startswith(b"{"):
+        raise ListError(
+            f"{name} is a JSON object and not an array: if it has one object a line, "
+            "read it with --input-format jsonl; else take the array out of it"
+        )
+    if head and not head.startswith(b"["):
+        raise ListError(f"{name} is no JSON array: it begins with {head[:20].decode('utf-8', 'replace')!r}")
+
+
+class _TooLongError(Exception):
+    """An element does not end."""
+
+
+class _Metered:
+    """A stream that counts what is read of it for one element, and gives no more than one may have."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._head = b""
+        self._read = 0
+
+    def begin(self) -> bytes:
+        """What comes first, without white space."""
+        while data := self._stream.read(_BLOCK):
+            self._head = data.lstrip()
+            if self._head:
+                break
+        return self._head
+
+    def restart(self) -> int:
+        """An element is complete: its size, about."""
+        size, self._read = self._read, 0
+        return max(size, 1)
+
+    def read(self, size: int = -1) -> bytes:
+        if self._read > MAX_RECORD + _BLOCK:
+            raise _TooLongError
+        data, self._head = self._head[:size], self._head[size:]
+        data = data or self._stream.read(size)
+        self._read += len(data)
+        return data
