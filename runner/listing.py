@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .columns import merge
 from .download import FetchDetail
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Mark
@@ -13,6 +14,9 @@ from .job import JobFolder
 from .manifest import manifest_name, read_rows
 
 STATES = ("stored", "failed", "pending")
+
+# What the hash pass adds to an item; before that, no column of a list may have these names either.
+FOUND = ("sha256", "width", "height", "format", "phash", "decode", "duplicate_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ class ListedItem:
         return self.mark.outcome if self.mark is not None and self.mark.outcome != DONE else None
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `runner ls --json` prints."""
+        """The object that `runner ls --json` prints, with the list's own columns."""
         known = self.mark.detail if self.mark and self.mark.detail else (None, 0, None, None)
         detail = FetchDetail(*known)
         stored = self.state == "stored"
-        return {
+        own = {
             "url": self.url,
             "shard": self.shard,
             "index": self.index,
@@ -58,6 +62,7 @@ class ListedItem:
             "final_url": detail.final_url or (self.url if stored else None),
             **self.found,
         }
+        return merge(own, self.columns, FOUND)
 
 
 def list_items(

@@ -176,7 +176,7 @@ def write_manifests(
     finally:
         writer.discard()
     if not writer.total.items and not writer.total.repeats:
-        raise ListError("there is no URL in the list: give one with one URL a line")
+        raise ListError("there is no URL in the list: give one with a URL in each line or row")
     return writer.total
 
 
@@ -186,7 +186,7 @@ def _blocks(rows: Iterable[Row | None]) -> Iterator[list[Row | None]]:
     for row in rows:
         block.append(row)
         if row:
-            room -= len(row.url)
+            room -= len(row.url) + (len(_encode(row.columns)) if row.columns else 0)
         if len(block) == _BLOCK_ROWS or room <= 0:
             yield block
             block, room = [], _BLOCK_CHARS

@@ -15,6 +15,7 @@ from ..fetch.options import FetchOptions
 from ..listing import ListedItem
 from ..options import ExportOptions, Filters, Rendering, Selection
 from ..pipeline import ExportReport, Job
+from ..sources.options import ListOptions
 from ..status import Status
 from .progress import ProgressBar
 
@@ -36,10 +37,11 @@ Command = Callable[[Namespace, Console], int]
 
 
 def start(options: Namespace, console: Console) -> int:
-    names = [entry.name for entry in fields(FetchOptions)]
-    fetch = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    given = {
+        name: value for name, value in _given(options, FetchOptions, ListOptions).items() if value is not None
+    }
     job = Job.create(
-        options.job, options.lists, workers=options.workers, shard_size=options.shard_size, **fetch
+        options.job, options.lists, workers=options.workers, shard_size=options.shard_size, **given
     )
     _note(_sharded(job))
     return _download(job, options, console)

@@ -13,6 +13,8 @@ from ..fetch.options import TRANSPORTS, FetchOptions
 from ..job import JobConfig
 from ..listing import STATES
 from ..options import ENCODINGS, FORMATS, POLICIES, RESIZES, ExportOptions, Filters, Rendering, Selection
+from ..sources.options import FORMATS as LIST_FORMATS
+from ..sources.options import ListOptions
 from . import commands
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
@@ -45,6 +47,11 @@ def _formats(text: str) -> tuple[str, ...]:
     aliases = {"jpg": "jpeg", "tif": "tiff"}
     names = [name.strip().lower() for name in text.split(",")]
     return tuple(aliases.get(name, name) for name in names if name)
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    """Names of columns: caption,licence."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 # Flag, type, metavar, help; the default is that of the field of this name in one of the option classes.
@@ -132,11 +139,15 @@ def _add_start(actions: Any) -> ArgumentParser:
         "start",
         commands.start,
         "create a job from URL lists and download it",
-        "runner start cats urls.txt",
+        "runner start cats urls.txt; runner start cats photos.parquet --url-col link --columns caption",
     )
     parser.add_argument(
-        "lists", metavar="LIST", nargs="+", help="a file, a folder of files, a glob, or - for standard input"
+        "lists",
+        metavar="LIST",
+        nargs="+",
+        help="a file, a folder of files, a glob, - for standard input, or s3://, gs://, https://, hf://...",
     )
+    _add_reading(parser)
     _add_workers(parser, JobConfig.workers)
     _add_rows(parser, _START_NUMBERS, JobConfig, FetchOptions)
     add = parser.add_argument
@@ -149,6 +160,27 @@ def _add_start(actions: Any) -> ArgumentParser:
     add("--allow-private", action="store_true", help="fetch from private and local addresses too")
     add("--ignore-robots-tag", action="store_true", help="store images whose X-Robots-Tag asks not to")
     return parser
+
+
+def _add_reading(parser: ArgumentParser) -> None:
+    """The options that say how lists are read."""
+    add = parser.add_argument_group("how lists are read").add_argument
+    add("--input-format", choices=LIST_FORMATS, help="of every list (by its extension; standard input: txt)")
+    add("--url-col", metavar="NAME", help="the column with the URLs (url, URL, image_url, or the only one)")
+    add(
+        "--columns",
+        type=_columns,
+        default=ListOptions.columns,
+        metavar="NAME,...",
+        help="the other columns to carry along; all; or none (all)",
+    )
+    add(
+        "--verify-hash",
+        metavar="COL:sha256",
+        help="store only what has the digest in this column; or md5, sha512",
+    )
+    add("--shuffle", action="store_true", help="take the URLs in another order, for lists sorted by host")
+    add("--seed", type=int, default=ListOptions.seed, metavar="N", help="of that order (%(default)s)")
 
 
 def _add_resume(actions: Any) -> ArgumentParser:

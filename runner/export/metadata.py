@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..columns import merge
 from ..engine.items import Key
 from ..fingerprint import Fingerprint
 from ..manifest import Row
 from ..options import Rendering
 from .folder import disk_errors, image_name, temporary
 
-_SUFFIX = "_in_list"
 _LOADERS_OWN = ("file_name", "file_names")
 
 Line = dict[str, Any]
@@ -37,13 +37,7 @@ def describe(key: Key, row: Row, fingerprint: Fingerprint, duplicates: int, rend
         "index": key.index,
         "duplicates": duplicates,
     }
-    taken = {*line, "image"}
-    for column, value in row.columns.items():
-        name = column
-        while name in taken or name.endswith(_LOADERS_OWN) or (name != column and name in row.columns):
-            name += _SUFFIX
-        line[name] = value
-    return line
+    return merge(line, row.columns, ("image",), lambda name: name.endswith(_LOADERS_OWN))
 
 
 def write_metadata(path: Path, lines: Iterable[Line]) -> None:

@@ -46,7 +46,7 @@ class ListOptions:
             raise UsageError(f"--input-format is one of {', '.join(FORMATS)}, not {self.input_format!r}.")
         object.__setattr__(self, "columns", _names(self.columns))
         if not self.columns:
-            raise UsageError("--columns names columns, or is all or none.")
+            raise UsageError("--columns is names of columns, or all, or none.")
         if self.digest is not None and (not self.digest.column or self.digest.algorithm not in ALGORITHMS):
             raise UsageError(f"--verify-hash must look like 'COLUMN:{'|'.join(ALGORITHMS)}'.")
         if not 0 <= self.seed <= MAX_SEED:

@@ -1,12 +1,13 @@
 """Parquet, through pyarrow: a few rows at a time, and only the columns that are wanted."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from ..errors import ListError
 from ..manifest import Row
 from .columns import carried_columns, url_column
-from .options import ListOptions
+from .options import DigestColumn, ListOptions
 from .records import make_row
 from .streams import foreign
 from .values import plain
@@ -43,13 +44,26 @@ def _rows(file: Any, name: str, options: ListOptions) -> Iterator[Row]:
     names = file.schema_arrow.names
     url = url_column(names, options, name)
     carried = carried_columns(names, url, options, name)
+    digest = options.digest
+    read_value = [
+        _digest_reader(digest) if digest and column == digest.column else plain for column in carried
+    ]
     line = 0
     for batch in file.iter_batches(_batch_size(file), columns=[url, *carried], use_threads=False):
         urls = map(plain, batch.column(url).to_pylist())
-        columns = [map(plain, batch.column(column).to_pylist()) for column in carried]
+        columns = [
+            map(read, batch.column(column).to_pylist())
+            for column, read in zip(carried, read_value, strict=True)
+        ]
         for each, *values in zip(urls, *columns, strict=True):
             line += 1
             yield make_row(each, dict(zip(carried.values(), values, strict=True)), name, line)
+
+
+def _digest_reader(digest: DigestColumn) -> Callable[[Any], Any]:
+    """Reads a digest that is there as bytes and not as digits."""
+    size = hashlib.new(digest.algorithm, usedforsecurity=False).digest_size
+    return lambda value: value.hex() if isinstance(value, bytes) and len(value) == size else plain(value)
 
 
 def _batch_size(file: Any) -> int:
