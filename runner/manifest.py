@@ -14,7 +14,7 @@ import errno
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -31,6 +31,7 @@ _BLOCK_ROWS = 10_000
 _BLOCK_CHARS = 8 << 20
 _CHECK_BYTES = 1 << 20
 _encode = json.JSONEncoder().encode
+_quote: Callable[[str], str] = json.encoder.encode_basestring_ascii  # what it does to a text, faster
 
 
 class Row(NamedTuple):
@@ -267,7 +268,7 @@ def _head_line(head: Head) -> bytes:
 def _row_line(row: Row) -> bytes:
     if row.columns:
         return f"{_encode({'url': row.url, **row.columns})}\n".encode()
-    return f'{{"url": {_encode(row.url)}}}\n'.encode()  # the same, faster
+    return f'{{"url": {_quote(row.url)}}}\n'.encode()  # the same, faster
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Lines of bytes, none of which takes more memory than it may."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import BinaryIO
+
+_BLOCK = 1 << 16  # bytes
 
 
 class CutLine(bytes):
@@ -12,17 +13,32 @@ class CutLine(bytes):
 
 
 def read_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:
-    """Yield each line with its end; of one of more than ``limit`` bytes the start, as a ``CutLine``."""
-    read_more = partial(stream.readline, limit + 1)
-    for line in iter(read_more, b""):
-        if len(line) <= limit or line.endswith(b"\n"):
-            yield line
-            continue
-        length = len(line)
-        for more in iter(read_more, b""):
-            length += len(more.rstrip(b"\n"))
-            if more.endswith(b"\n"):
-                break
-        cut = CutLine(line[:limit])
-        cut.length = length
-        yield cut
+    """Yield each line without its end; of one of more than ``limit`` bytes the start, as a ``CutLine``."""
+    rest = b""
+    while block := stream.read(_BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            yield line if len(line) <= limit else _cut(line, limit, len(line))
+        if len(rest) > limit:
+            length, after = _skip_line(stream)
+            yield _cut(rest, limit, len(rest) + length)
+            rest = after
+    if rest:
+        yield rest if len(rest) <= limit else _cut(rest, limit, len(rest))
+
+
+def _skip_line(stream: BinaryIO) -> tuple[int, bytes]:
+    """Read to the end of the line: how many bytes it still had, and what came after it."""
+    length = 0
+    while block := stream.read(_BLOCK):
+        end = block.find(b"\n")
+        if end >= 0:
+            return length + end, block[end + 1 :]
+        length += len(block)
+    return length, b""
+
+
+def _cut(line: bytes, limit: int, length: int) -> CutLine:
+    cut = CutLine(line[:limit])
+    cut.length = length
+    return cut

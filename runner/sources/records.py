@@ -23,7 +23,7 @@ _ERRORS = {"invalid_url": "no URL", "scheme": "neither http nor https"}
 
 # What nearly all URLs look like, and what can be asked for: needs no closer look.
 is_usual = re.compile(
-    r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,3}[a-z]{2,63}(?:/[!-~]*)?"
+    r"https?://(?:[a-z0-9]++[.-])++(?<=\.)[a-z]++(?<![a-z0-9.-]{64})(?:/[!-~]*+)?"
 ).fullmatch
 
 

@@ -115,10 +115,10 @@ class _Lines:
         if self._size > MAX_RECORD:
             raise csv.Error(f"more than {MAX_RECORD} bytes")
         try:
-            return line.decode()
+            return line.decode() + "\n"
         except UnicodeDecodeError:
             self.undecodable = True
-            return line.decode("utf-8", "replace")
+            return line.decode("utf-8", "replace") + "\n"
 
 
 def _csv_records(stream: BinaryIO) -> Iterator[_Record]:
@@ -145,7 +145,7 @@ def _tsv_records(stream: BinaryIO) -> Iterator[_Record]:
             yield _Record(number, [], f"more than {MAX_RECORD} bytes")
             continue
         try:
-            text = line.decode().rstrip("\r\n")
+            text = line.decode().rstrip("\r")
         except UnicodeDecodeError:
             yield _Record(number, [], NOT_UTF8)
             continue

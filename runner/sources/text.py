@@ -30,12 +30,16 @@ def read(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | No
             "leave out --url-col, --columns and --verify-hash, or say what it is with --input-format"
         )
     for number, line in enumerate(read_lines(stream, MAX_LINE), start=1):
-        url = line.decode("utf-8", "surrogateescape").strip()
-        yield Row(url, {}) if is_usual(url) else _closer(url, line, name, number)
+        try:
+            url = line.decode().strip()
+        except UnicodeDecodeError:
+            url = ""
+        yield Row(url, {}) if is_usual(url) else _closer(line, name, number)
 
 
-def _closer(url: str, line: bytes, name: str, number: int) -> Row | None:
+def _closer(line: bytes, name: str, number: int) -> Row | None:
     """The row of a line that needs a closer look."""
+    url = line.decode("utf-8", "surrogateescape").strip()
     if not url.isascii():
         url = url.translate(_PERCENT)
         if url.startswith(_BOM):
