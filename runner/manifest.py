@@ -187,11 +187,19 @@ def _blocks(rows: Iterable[Row | None]) -> Iterator[list[Row | None]]:
     for row in rows:
         block.append(row)
         if row:
-            room -= len(row.url) + (len(_encode(row.columns)) if row.columns else 0)
+            room -= len(row.url) + (_weight(row.columns) if row.columns else 0)
         if len(block) == _BLOCK_ROWS or room <= 0:
             yield block
             block, room = [], _BLOCK_CHARS
     yield block
+
+
+def _weight(columns: dict[str, Any]) -> int:
+    """How many characters they take, about."""
+    return sum(
+        len(value) if type(value) is str else len(_encode(value)) if isinstance(value, dict | list) else 8
+        for value in columns.values()
+    )
 
 
 class _Writer:

@@ -16,7 +16,10 @@ from .values import plain
 # The columns are those of the first records: so many of them, or so many bytes.
 _FIRST_RECORDS = 100
 _FIRST_BYTES = MAX_RECORD
-_BLOCK = 1 << 16  # bytes
+# What ijson gets at a time, in bytes. It remembers a path of names for each level of nesting, so the levels
+# that open and do not close are counted between blocks, and may be a block's more than allowed.
+_BLOCK = 1 << 12
+_MAX_DEPTH = 100
 
 
 class _Record(NamedTuple):
@@ -119,7 +122,8 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[_Record]:
     import ijson
 
     source = _Metered(stream)
-    _check_array(source, name)
+    if not _is_array(source, name):
+        return
     number = 1
     try:
         for value in ijson.items(source, "item", use_float=True, buf_size=_BLOCK):
@@ -131,15 +135,19 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[_Record]:
         ) from error
     except (ijson.JSONError, ValueError, OverflowError) as error:
         raise ListError(f"{name} is no JSON from element {number} on: {_one_line(error)}") from error
-    except _TooLongError:
-        raise ListError(f"element {number} of {name} has more than {MAX_RECORD} bytes: shorten it") from None
+    except _TooLargeError:
+        raise ListError(
+            f"element {number} of {name} has more than {MAX_RECORD} bytes, or lists in lists without end: "
+            "leave it out"
+        ) from None
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _check_array(source: "_Metered", name: str) -> None:
+def _is_array(source: "_Metered", name: str) -> bool:
+    """False for a list of nothing. Raises ListError if it is something else."""
     head = source.begin()
     if head.startswith(b"{"):
         raise ListError(
@@ -148,37 +156,38 @@ def _check_array(source: "_Metered", name: str) -> None:
         )
     if head and not head.startswith(b"["):
         raise ListError(f"{name} is no JSON array: it begins with {head[:20].decode('utf-8', 'replace')!r}")
+    return bool(head)
 
 
-class _TooLongError(Exception):
-    """An element does not end."""
+class _TooLargeError(Exception):
+    """An element does not end, or goes deeper and deeper."""
 
 
 class _Metered:
-    """A stream that counts what is read of it for one element, and gives no more than one may have."""
+    """A stream that measures what is read of it for one element, and gives no more than one may have."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._head = b""
         self._read = 0
+        self._depth = 0
 
     def begin(self) -> bytes:
         """What comes first, without white space."""
-        while data := self._stream.read(_BLOCK):
+        while not self._head and (data := self._stream.read(_BLOCK)):
             self._head = data.lstrip()
-            if self._head:
-                break
         return self._head
 
     def restart(self) -> int:
         """An element is complete: its size, about."""
-        size, self._read = self._read, 0
+        size, self._read, self._depth = self._read, 0, 0
         return max(size, 1)
 
-    def read(self, size: int = -1) -> bytes:
-        if self._read > MAX_RECORD + _BLOCK:
-            raise _TooLongError
+    def read(self, size: int) -> bytes:
+        if self._read > MAX_RECORD + _BLOCK or self._depth > _MAX_DEPTH:
+            raise _TooLargeError
         data, self._head = self._head[:size], self._head[size:]
         data = data or self._stream.read(size)
         self._read += len(data)
+        self._depth += data.count(b"[") + data.count(b"{") - data.count(b"]") - data.count(b"}")
         return data

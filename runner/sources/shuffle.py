@@ -20,6 +20,7 @@ from ..manifest import Row, writing_to
 from ..urls import normal_form
 
 _FILES = 64
+_BLOCK = 1 << 20  # bytes that are written together
 _HEAD = Struct("<QI")  # the place and how many bytes the row takes
 
 
@@ -44,6 +45,8 @@ def _spread(rows: Iterable[Row | None], key: bytes, files: list[BinaryIO], folde
     """Write each row to its file. Returns how many are blank."""
     blank = 0
     encode = json.JSONEncoder().encode
+    block: list[tuple[int, bytes]] = []
+    room = _BLOCK
     for row in rows:
         if row is None:
             blank += 1
@@ -51,9 +54,19 @@ def _spread(rows: Iterable[Row | None], key: bytes, files: list[BinaryIO], folde
         text = normal_form(row.url).encode("utf-8", "surrogatepass")
         place = int.from_bytes(blake2b(text, digest_size=8, key=key).digest(), "big")
         data = encode(row).encode()
-        with writing_to(folder):
-            files[place % _FILES].write(_HEAD.pack(place, len(data)) + data)
+        block.append((place % _FILES, _HEAD.pack(place, len(data)) + data))
+        room -= len(data)
+        if room < 0:
+            _write(block, files, folder)
+            block, room = [], _BLOCK
+    _write(block, files, folder)
     return blank
+
+
+def _write(block: list[tuple[int, bytes]], files: list[BinaryIO], folder: Path) -> None:
+    with writing_to(folder):
+        for number, data in block:
+            files[number].write(data)
 
 
 def _in_order(file: BinaryIO) -> Iterator[Row]:

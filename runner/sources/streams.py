@@ -85,7 +85,7 @@ def _unpacked(source: Source, raw: BinaryIO) -> BinaryIO:
         head, raw = _peek(raw)
         packing = _packing(head)
     if packing == "gzip":
-        return _buffered(gzip.GzipFile(fileobj=raw))
+        return _buffered(_Gunzip(fileobj=raw))
     if packing == "zstandard":
         return _buffered(_Unzstd(raw, source.name))
     return raw
@@ -153,6 +153,13 @@ class _Again(io.RawIOBase):
         taken, self._head = data[: len(buffer)], data[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
+
+
+class _Gunzip(gzip.GzipFile):
+    """What gzip data stands for; going back means to unpack it again, and of a pipe that fails."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 class _Unzstd(io.RawIOBase):
