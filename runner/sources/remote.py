@@ -110,12 +110,16 @@ def _explained(shown: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise ListError(f"reading {shown} needs more packages: {INSTALL}") from error
-    except FileNotFoundError as error:
-        raise ListError(f"there is no list {shown}: check the name") from error
     except Exception as error:
-        why = " ".join(str(error).split())[:300] or type(error).__name__
+        # What a web server said, fsspec hides behind a FileNotFoundError.
+        cause = error.__cause__ if isinstance(error, FileNotFoundError) else error
+        status = getattr(cause, "status", None)
+        if cause is None or status in (404, 410):
+            raise ListError(f"there is no list {shown}: check the name") from error
+        why = f"HTTP status {status}" if status else " ".join(str(cause).split())[:300]
         raise ListError(
-            f"cannot read the list {shown}: {why}; check its name and that you may read it"
+            f"cannot read the list {shown}: {why or type(cause).__name__}; "
+            "check its name and that you may read it"
         ) from error
 
 
