@@ -1,5 +1,7 @@
 """The command line as a user has it: real commands, a real server, real signals."""
 
+import csv
+import hashlib
 import json
 import os
 import signal
@@ -293,6 +295,9 @@ def test_private_addresses_are_refused_by_default(cli, site, urls):
         (["start", "urls.txt", "urls.txt"], 1, "choose another folder"),
         (["start", "new", "urls.txt", "--timeout", "0"], 2, "--timeout"),
         (["start", "new", "urls.txt", "--workers", "-1"], 2, "--workers"),
+        (["start", "new", "urls.txt", "--columns", "caption"], 1, "which has no columns"),
+        (["start", "new", "urls.txt", "--verify-hash", "sha256"], 2, "COLUMN:sha256"),
+        (["start", "new", "urls.txt", "--input-format", "json"], 1, "no JSON array"),
         (["resume", "nowhere"], 1, "runner start nowhere LIST"),
         (["hash", "cats", "--workers", "-1"], 2, "--workers"),
         (["status", "urls.txt"], 1, "is not a job"),
@@ -411,3 +416,59 @@ def test_without_a_terminal_progress_is_plain_lines_and_can_be_silenced(site, ur
     assert "download: 14 of 14" in run.communicate()[1]
     run = spawn(tmp_path, "start", "quiet", urls, "--allow-private", "--workers", 1, "--no-progress")
     assert "download:" not in run.communicate()[1]
+
+
+def test_a_list_with_columns_from_start_to_export(cli, site, tmp_path):
+    good = hashlib.sha256(PHOTOS["/0.jpg"]).hexdigest()
+    rows = [
+        ["link", "caption", "sha256", "licence"],
+        [site.url("/0.jpg"), "a cat, sitting", good, "CC0"],
+        [site.url("/1.jpg"), "a dog", good, "CC0"],
+        [site.url("/2.jpg"), "no digest", "", "CC0"],
+        ["", "no link", "", ""],
+        ["one field"],
+    ]
+    with (tmp_path / "list.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    options = ["--url-col", "link", "--columns", "caption", "--verify-hash", "sha256:sha256", "--shuffle"]
+    code, out, _ = cli("start", "cats", "list.csv", *options, "--allow-private", "--workers", 0)
+    assert code == 0
+    assert "5 URLs, 2 stored" in out
+    assert "hash_mismatch 1" in out
+    items = [json.loads(line) for line in cli("ls", "cats", "--json")[1].splitlines()]
+    assert all((item["shard"], item["index"]) == (0, n) for n, item in enumerate(items))
+    by_caption = {item.get("caption"): item for item in items}
+    assert by_caption["a dog"]["reason"] == "hash_mismatch"
+    assert by_caption["a cat, sitting"]["sha256_in_list"] == good
+    malformed = sorted((item for item in items if "line" in item), key=lambda item: item["line"])
+    assert [(item["reason"], item["list"], item["line"]) for item in malformed] == [
+        ("invalid_url", "list.csv", 5),
+        ("invalid_url", "list.csv", 6),
+    ]
+    assert malformed[1]["error"] == "1 fields where the head names 4"
+    assert cli("export", "cats", "jpegs", "--workers", 0)[0] == 0
+    lines = [json.loads(line) for line in (tmp_path / "jpegs" / "metadata.jsonl").read_text().splitlines()]
+    assert {line["caption"] for line in lines} == {"a cat, sitting", "no digest"}
+    assert {line["sha256_in_list"] for line in lines} == {good, ""}
+    assert all("licence" not in line for line in lines)
+
+
+def test_what_is_no_list_leaves_no_folder(cli, tmp_path):
+    (tmp_path / "list.parquet").write_bytes(HTML)
+    code, _, err = cli("start", "cats", "list.parquet")
+    assert code == 1
+    assert "list.parquet is no parquet file but a web page" in err.splitlines()[-1]
+    assert not (tmp_path / "cats").exists()
+
+
+@pytest.mark.parametrize("options", [["--shuffle"], ["--input-format", "parquet"]])
+def test_a_start_that_is_killed_while_it_reads_is_cleaned_up_by_the_next(cli, urls, tmp_path, options):
+    run = spawn(tmp_path, "start", "cats", "-", *options, stdin=subprocess.PIPE)
+    run.stdin.write("x" * 10_000)
+    run.stdin.flush()
+    wait_for((tmp_path / "cats" / "lists.partial").exists)
+    run.kill()
+    run.wait()
+    run.stdin.close()
+    assert cli("start", "cats", urls, "--allow-private", "--workers", 0)[0] == 0
+    assert not (tmp_path / "cats" / "lists.partial").exists()

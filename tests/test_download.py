@@ -1,3 +1,5 @@
+import gzip
+import hashlib
 import os
 import pickle
 import socket
@@ -5,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from runner.download import DownloadStage, FetchDetail, Wanted
 from runner.engine.items import DONE, Item, Key, Result
 from runner.fetch import FetchOptions, hosts
 from runner.fetch.options import TRANSPORTS
+from runner.fetch.policy import Digest
 from runner.manifest import Row, write_manifests
+from runner.sources.options import ALGORITHMS, DigestColumn
 
 pytestmark = pytest.mark.parametrize("transport", TRANSPORTS)
 
@@ -96,6 +101,29 @@ def test_every_url_ends_in_exactly_one_result(transport: str) -> None:
     assert all((result.payload is not None) == (result.mark.outcome == DONE) for result in results)
     assert results[6].mark.detail == FetchDetail(200, 1, None, server.url("/good"))
     assert results[-1].mark.detail == FetchDetail(None, 0, None, None)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_image_that_is_not_the_one_of_the_digest(transport: str, algorithm: str, tmp_path: Path) -> None:
+    digest = hashlib.new(algorithm, JPEG).hexdigest()
+    digests = [digest, f" {digest.upper()} ", None, "", digest[:-1] + "_", "nonsense", 7]
+    expected = [DONE] * 4 + ["hash_mismatch"] * 3
+    with WebServer({"*": answer(JPEG)}) as server:
+        found = (Row(server.url(f"/{n}"), {"sum": each}) for n, each in enumerate(digests))
+        write_manifests(found, tmp_path, 10)
+        work = replace(stage(transport), manifests=tmp_path, digests=DigestColumn("sum", algorithm))
+        results = [result for result in work.process(work.read(0, range(len(digests)))) if result]
+        assert outcomes(sorted(results, key=lambda result: result.key)) == expected
+        assert len(server.heads) == len(digests)  # asked once each
+
+
+def test_the_digest_is_that_of_the_decoded_body(transport: str) -> None:
+    digest = Digest("sha256", hashlib.sha256(JPEG).hexdigest())
+    packed = answer(gzip.compress(JPEG), headers=["Content-Encoding: gzip"])
+    with WebServer({"/x": packed, "/html": answer(b"<html>")}) as server:
+        wanted = [Item(Key(7, n), Wanted(server.url(path), digest)) for n, path in enumerate(("/x", "/html"))]
+        results = [result for result in stage(transport).process(iter(wanted)) if result is not None]
+    assert sorted(outcomes(results)) == [DONE, "not_image"]
 
 
 def test_transient_failures_are_tried_again_and_permanent_ones_are_not(transport: str) -> None:

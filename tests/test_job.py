@@ -10,6 +10,7 @@ import pytest
 from runner.errors import BusyError, JobError, ListError, UsageError
 from runner.fetch.options import FetchOptions
 from runner.job import FORMAT, JobConfig, JobFolder
+from runner.sources.options import DigestColumn, ListOptions
 
 
 @pytest.fixture
@@ -30,6 +31,38 @@ def test_a_new_job_has_its_shards_and_its_configuration(tmp_path, urls):
     assert folder.config == config
     assert folder.name == "job"
     assert [(head.shard, head.rows) for head in folder.heads()] == [(0, 10), (1, 10), (2, 5)]
+    assert entries(folder.path) == ["job.json", "lock", "manifests"]
+
+
+def test_how_lists_are_read_is_remembered(tmp_path, urls):
+    config = JobConfig.from_options(input_format="txt", columns="all", shuffle=True, seed=7)
+    JobFolder.create(tmp_path / "job", [urls], config)
+    assert JobFolder.open(tmp_path / "job").config.lists == ListOptions("txt", None, ("all",), None, True, 7)
+    assert ListOptions(columns=["a,b", "c"]).columns == ("a,b", "c")
+    assert ListOptions(columns=" a, b,").columns == ("a", "b")
+    assert ListOptions(verify_hash="a:b:sha512").digest == DigestColumn("a:b", "sha512")
+
+
+def test_a_job_from_before_lists_had_options_opens(tmp_path, urls):
+    folder = JobFolder.create(tmp_path / "job", [urls], JobConfig())
+    data = json.loads((folder.path / "job.json").read_text())
+    del data["lists"]
+    (folder.path / "job.json").write_text(json.dumps(data))
+    assert JobFolder.open(folder.path).config == JobConfig()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_list_that_breaks_on_the_way_leaves_nothing(tmp_path, shuffle):
+    (tmp_path / "list.json").write_text('["http://a.example/1", "http://a.example/2", oops')
+    with pytest.raises(ListError, match="from element 3 on"):
+        JobFolder.create(
+            tmp_path / "job", [str(tmp_path / "list.json")], JobConfig.from_options(shuffle=shuffle)
+        )
+    assert entries(tmp_path) == ["list.json"]
+
+
+def test_nothing_of_what_reading_needs_is_left(tmp_path, urls):
+    folder = JobFolder.create(tmp_path / "job", [urls], JobConfig.from_options(shuffle=True))
     assert entries(folder.path) == ["job.json", "lock", "manifests"]
 
 
@@ -156,6 +189,14 @@ def test_a_job_may_be_moved(tmp_path, urls):
         {"max_bytes": 10**18},
         {"ca_bundle": "/nowhere.pem"},
         {"colour": "red"},
+        {"input_format": "xml"},
+        {"columns": ""},
+        {"columns": ()},
+        {"verify_hash": "sha256"},
+        {"verify_hash": "sum:crc32"},
+        {"verify_hash": ":md5"},
+        {"seed": -1},
+        {"seed": 1 << 64},
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(options):

@@ -123,7 +123,7 @@ def test_from_a_web_server(serve: Any) -> None:
 
 
 def test_a_web_server_that_has_no_such_list() -> None:
-    with WebServer({"/secret.txt": answer(b"", "403 Forbidden")}) as server:
+    with WebServer({"/secret.txt?signature=abc": answer(b"", "403 Forbidden")}) as server:
         assert "there is no list" in refusal(server.url("/list.txt"))
         message = refusal(server.url("/secret.txt?signature=abc"))
         assert f"cannot read the list {server.url('/secret.txt')}: HTTP status 403; check" in message

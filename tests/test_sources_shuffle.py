@@ -4,6 +4,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -66,7 +67,10 @@ def test_memory_is_flat_even_if_all_urls_are_the_same(tmp_path: Path, same: bool
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shuffle, "TemporaryFile", lambda dir: Path("/dev/full").open("wb", buffering=0))
+    def full(dir: Path) -> BinaryIO:
+        return Path("/dev/full").open("wb", buffering=0)
+
+    monkeypatch.setattr(shuffle, "TemporaryFile", full)
     with pytest.raises(DiskFullError, match="free some space"):
         list(shuffled(ROWS, 0, tmp_path))
 
