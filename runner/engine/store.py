@@ -1,20 +1,21 @@
 """LMDB, wrapped once: settings, map growth and errors live here, so that call sites stay bare.
 
-Never two stores for one path in a process, never a store carried over a fork: open it where it is used.
+Never a store carried over a fork: open it where it is used.
 """
 
 import errno
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import lmdb
 
 from .closing import Closing
+from .environments import Opened, Tables, release, share
 from .errors import DamagedError, DiskFullError, StoreError
 from .files import sync_folder
 from .seal import SealError
@@ -42,41 +43,44 @@ class Store(Closing):
     def __init__(self, path: Path, tables: Sequence[str], *, readonly: bool = False) -> None:
         self.path = path
         self.readonly = readonly
-        # The map may only grow while no transaction of this process is open.
-        self._lock = threading.Lock()
-        self._connect(tables)
-
-    def _connect(self, tables: Sequence[str]) -> None:
-        new = not self.path.exists()
-        if new and self.readonly:
-            raise DamagedError(self.path, "it is missing")
-        if self.readonly and not self.path.stat().st_size:
-            raise DamagedError(self.path, "it is empty")
+        self._closed = False
+        new = not path.exists()
+        if new and readonly:
+            raise DamagedError(path, "it is missing")
+        if readonly and not path.stat().st_size:
+            raise DamagedError(path, "it is empty")
         try:
             if not new:
-                check_length(self.path)
-            self._allocate_lock()
-            self._env = self._open(len(tables), lock=True)
+                check_length(path)
+            self._shared = share(path, partial(self._open, tables), writable=not readonly)
         except (OSError, lmdb.Error) as error:
-            if not self.readonly:
-                failure = self._translate(error)
-                if new:  # a full disk may have taken half of what an empty file begins with
-                    self.path.unlink(missing_ok=True)
-                raise failure from error
-            self._env = self._open_unlocked(len(tables))
-        try:
-            self._tables = {name: self._open_table(name) for name in tables}
-        except lmdb.Error as error:
-            self._env.close()
+            if new:  # a full disk may have taken half of what an empty file begins with
+                path.unlink(missing_ok=True)
             raise self._translate(error) from error
         if new:
-            sync_folder(self.path.parent)
+            sync_folder(path.parent)
 
     def reopen(self) -> None:
         """Give back the memory of the pages read so far, which LMDB keeps mapped as long as it is open."""
-        with self._lock:
-            self._env.close()
-            self._connect(list(self._tables))
+        try:
+            self._shared.reopen()
+        except (OSError, lmdb.Error) as error:
+            raise self._translate(error) from error
+
+    def _open(self, tables: Sequence[str]) -> Opened:
+        try:
+            self._allocate_lock()
+            env = self._open_file(len(tables), lock=True)
+        except (OSError, lmdb.Error):
+            if not self.readonly:
+                raise
+            # In a folder that we may not write to there is no lock file to share, and no writer either.
+            env = self._open_file(len(tables), lock=False)
+        try:
+            return env, self._open_tables(env, tables)
+        except BaseException:
+            env.close()
+            raise
 
     def _allocate_lock(self) -> None:
         """LMDB maps its lock file: a page of it that a full disk cannot provide would kill the process."""
@@ -86,7 +90,7 @@ class Store(Closing):
         finally:
             os.close(file)
 
-    def _open(self, tables: int, *, lock: bool) -> lmdb.Environment:
+    def _open_file(self, tables: int, *, lock: bool) -> lmdb.Environment:
         return lmdb.open(
             str(self.path),
             map_size=FIRST_MAP_SIZE,
@@ -100,43 +104,39 @@ class Store(Closing):
             lib_version=LMDB_ENGINE,
         )
 
-    def _open_unlocked(self, tables: int) -> lmdb.Environment:
-        # In a folder that we may not write to there is no lock file to share, and no writer either.
-        try:
-            return self._open(tables, lock=False)
-        except lmdb.Error as error:
-            raise self._translate(error) from error
-
-    def _open_table(self, name: str) -> "lmdb._Database | None":
-        try:
-            return self._env.open_db(name.encode(), create=not self.readonly)
-        except (lmdb.NotFoundError, lmdb.ReadonlyError):
-            if self.readonly:
-                return None  # the writer was killed before its first commit: empty
-            raise
+    def _open_tables(self, env: lmdb.Environment, names: Sequence[str]) -> Tables:
+        tables: Tables = {}
+        for name in names:
+            try:
+                tables[name] = env.open_db(name.encode(), create=not self.readonly)
+            except (lmdb.NotFoundError, lmdb.ReadonlyError):
+                if not self.readonly:
+                    raise
+                tables[name] = None  # the writer was killed before its first commit: empty
+        return tables
 
     def cursor(self, txn: lmdb.Transaction, table: str) -> "lmdb.Cursor | None":
         """A cursor over a table; None where the table was never created."""
-        handle = self._tables[table]
+        handle = self._shared.tables[table]
         return None if handle is None else txn.cursor(handle)
 
     def count(self, txn: lmdb.Transaction, table: str) -> int:
         """How many entries a table has."""
-        handle = self._tables[table]
+        handle = self._shared.tables[table]
         return 0 if handle is None else int(txn.stat(handle)["entries"])
 
     def get(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | None:
-        handle = self._tables[table]
+        handle = self._shared.tables[table]
         value = None if handle is None else txn.get(key, db=handle)
         return None if value is None else bytes(value)
 
     def put(self, txn: lmdb.Transaction, table: str, key: bytes, value: bytes) -> None:
-        handle = self._tables[table]
+        handle = self._shared.tables[table]
         assert handle is not None, "put in a store opened for reading"
         txn.put(key, value, db=handle)
 
     def delete(self, txn: lmdb.Transaction, table: str, key: bytes) -> None:
-        handle = self._tables[table]
+        handle = self._shared.tables[table]
         assert handle is not None, "delete in a store opened for reading"
         txn.delete(key, db=handle)
 
@@ -148,7 +148,7 @@ class Store(Closing):
         """
         while True:
             try:
-                with self._lock, self._env.begin(write=True) as txn:
+                with self._shared.lock, self._shared.env.begin(write=True) as txn:
                     return change(txn)
             except lmdb.MapFullError:
                 self._grow()
@@ -158,14 +158,14 @@ class Store(Closing):
                 raise self._translate(error) from error
 
     def _grow(self) -> None:
-        with self._lock:
-            self._env.set_mapsize(2 * self._env.info()["map_size"])
+        with self._shared.lock:
+            self._shared.env.set_mapsize(2 * self._shared.env.info()["map_size"])
 
     @contextmanager
     def read(self) -> Iterator[lmdb.Transaction]:
         """A snapshot. Keep it short: it pins freed pages, and writers of this process wait for it."""
         try:
-            with self._lock, self._begin_read() as txn:
+            with self._shared.lock, self._begin_read() as txn:
                 yield txn
         except SealError as error:
             raise DamagedError(self.path, str(error)) from error
@@ -174,10 +174,10 @@ class Store(Closing):
 
     def _begin_read(self) -> lmdb.Transaction:
         try:
-            return self._env.begin()
+            return self._shared.env.begin()
         except lmdb.MapResizedError:
-            self._env.set_mapsize(0)  # another process has grown the file: take over its size
-            return self._env.begin()
+            self._shared.env.set_mapsize(0)  # another process has grown the file: take over its size
+            return self._shared.env.begin()
 
     def _translate(self, error: lmdb.Error | OSError) -> StoreError:
         if isinstance(error, _DAMAGE):
@@ -204,4 +204,6 @@ class Store(Closing):
         return shutil.disk_usage(self.path.parent).free < FULL_BELOW
 
     def close(self) -> None:
-        self._env.close()
+        if not self._closed:
+            self._closed = True
+            release(self._shared)
