@@ -17,8 +17,9 @@ from .errors import (
     UsageError,
     WorkerError,
 )
-from .pipeline import ExportReport, Job, images
+from .pipeline import ExportReport, Job
 from .session import Progress
+from .view import Images, StoredItem, images
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "BusyError",
     "DiskFullError",
     "ExportReport",
+    "Images",
     "Job",
     "JobError",
     "ListError",
@@ -34,6 +36,7 @@ __all__ = [
     "StageError",
     "StoppedError",
     "StoreError",
+    "StoredItem",
     "UsageError",
     "WorkerError",
     "images",

@@ -14,8 +14,10 @@ import errno
 import json
 import os
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -99,6 +101,27 @@ def read_rows(path: Path, indices: Sequence[int] | None = None) -> Iterator[Row]
             raise IndexError(
                 f"row {following} of {path} was asked for; it has {count}, or the indices do not ascend"
             )
+
+
+class Rows:
+    """The rows of one manifest in any order: only where they begin is kept, 4 bytes each.
+
+    Raises JobError if the file is missing or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _readable(path) as file:
+            head = _parse_head(file.readline(_HEAD_WIDTH))
+            _check_rows(file, head)
+            wide = path.stat().st_size >> 32
+            self._starts = array("Q" if wide else "I", accumulate(map(len, file), initial=_HEAD_WIDTH))
+
+    def __getitem__(self, index: int) -> Row:
+        start, end = self._starts[index : index + 2]
+        with _readable(self._path) as file:
+            file.seek(start)
+            return _parse_row(file.read(end - start))
 
 
 def _parse_head(line: bytes) -> Head:

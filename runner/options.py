@@ -1,7 +1,7 @@
 """What may be chosen for an export: what is left out, what counts as a duplicate, what is written and how."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from .errors import UsageError
@@ -18,6 +18,11 @@ Policy = Literal["near", "phash", "bytes", "none"]
 Resize = Literal["no", "keep_ratio", "keep_ratio_largest", "border", "center_crop"]
 Encoding = Literal["jpg", "png", "webp"]
 Size = tuple[int, int]
+
+
+def take(kind: type, options: dict[str, Any]) -> dict[str, Any]:
+    """Take those that are fields of a class out of a flat set of options."""
+    return {entry.name: options.pop(entry.name) for entry in fields(kind) if entry.name in options}
 
 
 @dataclass(frozen=True)

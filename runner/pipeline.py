@@ -7,19 +7,18 @@ import os
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .download import DownloadStage
 from .engine.items import DONE
-from .engine.shardfile import read_payloads, shard_file
 from .engine.soundness import check
 from .engine.stop import Stop
-from .errors import StoreError, UsageError
+from .errors import UsageError
 from .job import JobConfig, JobFolder, check_workers
 from .listing import ListedItem, list_items
-from .options import ExportOptions, Filters, Rendering, Selection
+from .options import ExportOptions, Filters, Rendering, Selection, take
 from .session import Progress, Session, Silence, keep_one_recipe
 from .status import Status, read_status
 
@@ -224,29 +223,8 @@ class Job:
 def _export_options(options: dict[str, Any]) -> tuple[Selection, ExportOptions]:
     """Sort a flat set of options into what is chosen and what is written."""
 
-    def take(kind: type) -> dict[str, Any]:
-        return {entry.name: options.pop(entry.name) for entry in fields(kind) if entry.name in options}
-
-    selection = Selection(**take(Selection), filters=Filters(**take(Filters)))
-    settings = ExportOptions(**take(ExportOptions), rendering=Rendering(**take(Rendering)))
+    selection = Selection(**take(Selection, options), filters=Filters(**take(Filters, options)))
+    settings = ExportOptions(**take(ExportOptions, options), rendering=Rendering(**take(Rendering, options)))
     if options:
         raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
     return selection, settings
-
-
-def images(job: Job | str | Path) -> Iterator[tuple[ListedItem, bytes]]:
-    """Every stored image of a job (or of the job in a folder), in order, as (item, bytes as served)."""
-    folder = job.folder if isinstance(job, Job) else JobFolder.open(Path(job))
-    batch: Iterator[tuple[int, bytes]] = iter(())
-    shard = -1
-    for item in list_items(folder, state="stored", details=False):
-        if item.shard != shard:
-            shard, batch = item.shard, read_payloads(shard_file(folder.batches, item.shard))
-        yield item, _payload_of(item, batch)
-
-
-def _payload_of(item: ListedItem, batch: Iterator[tuple[int, bytes]]) -> bytes:
-    for index, payload in batch:
-        if index == item.index:
-            return payload
-    raise StoreError(f"The bytes of item ({item.shard}, {item.index}) are missing from its batch.")

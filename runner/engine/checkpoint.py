@@ -110,6 +110,11 @@ class Checkpoint(Closing):
         with self._store.read() as txn:
             return self._store.count(txn, MARKS)
 
+    def done(self, stage: str, shard: int) -> list[int]:
+        """Indices of one shard that are marked as done, ascending."""
+        marks = self._rows(MARKS, _prefix(stage) + _U32.pack(shard), Mark.is_done)
+        return [index for index, done in marks if done]
+
     def finished(self, stage: str, shard: int) -> set[int]:
         """Indices of one shard that have a mark. Raises DamagedError if the tally tells another number."""
         prefix = _prefix(stage) + _U32.pack(shard)

@@ -43,10 +43,18 @@ class Mark:
     def pack(self) -> bytes:
         return bytes(msgpack.packb((self.outcome, self.size, self.detail)))
 
+    @staticmethod
+    def is_done(data: bytes) -> bool:
+        """Whether a packed mark tells ``DONE``, without unpacking it: for millions of them."""
+        return data.startswith(_DONE_PACKED)
+
     @classmethod
     def unpack(cls, data: bytes) -> "Mark":
         outcome, size, detail = msgpack.unpackb(data, use_list=False)
         return cls(outcome, size, detail)
+
+
+_DONE_PACKED = Mark(DONE).pack()[: -len(msgpack.packb(0) + msgpack.packb(()))]
 
 
 @dataclass(frozen=True, slots=True)

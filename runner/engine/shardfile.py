@@ -110,6 +110,15 @@ class ShardFile(Closing):
             label = self._checked(txn, index, payload)
             return Result(key, _mark(index, label), payload)
 
+    def payload(self, index: int, *, checked: bool = True) -> bytes | None:
+        """One payload, or None; ``checked`` takes longer than to read it, and raises DamagedError."""
+        key = _INDEX.pack(index)
+        with self._store.read() as txn:
+            payload = self._store.get(txn, PAYLOADS, key)
+            if checked and payload is not None:
+                self._checked(txn, key, payload)
+            return payload
+
     def _checked(self, txn: lmdb.Transaction, index: bytes, payload: bytes) -> bytes:
         """The label of a payload, once they are known to belong together."""
         label = self._store.get(txn, MARKS, index) or b""

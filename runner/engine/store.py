@@ -6,10 +6,10 @@ Never a store carried over a fork: open it where it is used.
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
 import lmdb
@@ -30,7 +30,13 @@ LMDB_ENGINE = 0
 # A full disk reaches us as an input/output error at commit; below this many free bytes we call it full.
 FULL_BELOW = 8 << 20
 LOCK_BYTES = 8192
-_DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
+_DAMAGE = (
+    SealError,
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+)
 
 
 class Store(Closing):
@@ -152,25 +158,16 @@ class Store(Closing):
                     return change(txn)
             except lmdb.MapFullError:
                 self._grow()
-            except SealError as error:
-                raise DamagedError(self.path, str(error)) from error
-            except lmdb.Error as error:
+            except (SealError, lmdb.Error) as error:
                 raise self._translate(error) from error
 
     def _grow(self) -> None:
         with self._shared.lock:
             self._shared.env.set_mapsize(2 * self._shared.env.info()["map_size"])
 
-    @contextmanager
-    def read(self) -> Iterator[lmdb.Transaction]:
+    def read(self) -> "_Read":
         """A snapshot. Keep it short: it pins freed pages, and writers of this process wait for it."""
-        try:
-            with self._shared.lock, self._begin_read() as txn:
-                yield txn
-        except SealError as error:
-            raise DamagedError(self.path, str(error)) from error
-        except lmdb.Error as error:
-            raise self._translate(error) from error
+        return _Read(self)
 
     def _begin_read(self) -> lmdb.Transaction:
         try:
@@ -179,7 +176,8 @@ class Store(Closing):
             self._shared.env.set_mapsize(0)  # another process has grown the file: take over its size
             return self._shared.env.begin()
 
-    def _translate(self, error: lmdb.Error | OSError) -> StoreError:
+    def _translate(self, error: lmdb.Error | OSError | SealError) -> StoreError:
+        """What the user is told."""
         if isinstance(error, _DAMAGE):
             return DamagedError(self.path, str(error))
         code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
@@ -207,3 +205,33 @@ class Store(Closing):
         if not self._closed:
             self._closed = True
             release(self._shared)
+
+
+class _Read:
+    """A read transaction, with its lock. No generator: to enter one takes longer than to find a value."""
+
+    __slots__ = ("_store", "_txn")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> lmdb.Transaction:
+        self._store._shared.lock.acquire()
+        try:
+            self._txn = self._store._begin_read()
+        except BaseException as error:
+            self._store._shared.lock.release()
+            if isinstance(error, lmdb.Error):
+                raise self._store._translate(error) from error
+            raise
+        return self._txn
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._txn.abort()
+        finally:
+            self._store._shared.lock.release()
+        if isinstance(error, (SealError, lmdb.Error)):
+            raise self._store._translate(error) from error
