@@ -5,8 +5,10 @@ job.download()
 job.export("cats-jpegs")
 """
 
+from .engine.stop import Stop
 from .errors import (
     BusyError,
+    DamagedError,
     DiskFullError,
     JobError,
     ListError,
@@ -17,23 +19,30 @@ from .errors import (
     UsageError,
     WorkerError,
 )
+from .listing import ListedItem
 from .pipeline import ExportReport, Job
-from .session import Progress
+from .session import Listener, Progress
+from .status import Status
 from .view import Images, StoredItem, images
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BusyError",
+    "DamagedError",
     "DiskFullError",
     "ExportReport",
     "Images",
     "Job",
     "JobError",
     "ListError",
+    "ListedItem",
+    "Listener",
     "Progress",
     "RunnerError",
     "StageError",
+    "Status",
+    "Stop",
     "StoppedError",
     "StoreError",
     "StoredItem",

@@ -19,7 +19,7 @@ from .errors import UsageError
 from .job import JobConfig, JobFolder, check_workers
 from .listing import ListedItem, list_items
 from .options import ExportOptions, Filters, Rendering, Selection, take
-from .session import Progress, Session, Silence, keep_one_recipe
+from .session import Listener, Session, keep_one_recipe, nobody
 from .status import Status, read_status
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Job:
         return cls(JobFolder.open(Path(path)))
 
     def download(
-        self, *, workers: int | None = None, progress: Progress | None = None, stop: Stop | None = None
+        self, *, workers: int | None = None, progress: Listener | None = None, stop: Stop | None = None
     ) -> None:
         """Fetch every URL that has no mark yet."""
         heads = self.folder.heads()
@@ -85,7 +85,7 @@ class Job:
             session.run(stage, work, sum(head.rows for head in heads))
 
     def hash(
-        self, *, workers: int | None = None, progress: Progress | None = None, stop: Stop | None = None
+        self, *, workers: int | None = None, progress: Listener | None = None, stop: Stop | None = None
     ) -> None:
         """Decode and hash every stored image that is not hashed yet."""
         with self._session(workers, progress, stop) as session:
@@ -98,7 +98,7 @@ class Job:
         workers: int | None = None,
         dry_run: bool = False,
         reselect: bool = False,
-        progress: Progress | None = None,
+        progress: Listener | None = None,
         stop: Stop | None = None,
         **options: Any,
     ) -> ExportReport:
@@ -141,7 +141,7 @@ class Job:
         *,
         workers: int | None = None,
         reselect: bool = False,
-        progress: Progress | None = None,
+        progress: Listener | None = None,
         stop: Stop | None = None,
         **options: Any,
     ) -> "Iterator[Cluster]":
@@ -187,12 +187,12 @@ class Job:
 
     @contextmanager
     def _session(
-        self, workers: int | None, progress: Progress | None, stop: Stop | None
+        self, workers: int | None, progress: Listener | None, stop: Stop | None
     ) -> Iterator[Session]:
         size = self.folder.config.workers if workers is None else workers
         check_workers(size)
         with self.folder.lock(), self.folder.checkpoint() as checkpoint:
-            yield Session(checkpoint, size, progress or Silence(), stop or Stop())
+            yield Session(checkpoint, size, progress or nobody, stop or Stop())
 
     def _download_stage(self, workers: int, shards: int) -> DownloadStage:
         """With fewer shards than workers, those that work get the connections of those that cannot."""

@@ -2,15 +2,15 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from .engine.checkpoint import Checkpoint
-from .engine.items import DONE, Key, Stage
-from .engine.ledger import Watch
+from .engine.items import DONE, Key, Mark, Stage
 from .engine.plan import Work
-from .engine.run import ignore, run
+from .engine.run import run
 from .engine.shardfile import ShardFile, shard_file
 from .engine.soundness import check
 from .engine.stop import Stop
@@ -19,42 +19,70 @@ from .job import JobFolder
 from .manifest import Head
 
 
-class Progress(Protocol):
-    """Hears how a stage gets on."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage has come.
 
-    def begin(self, stage: str, total: int, finished: int) -> Watch:
-        """A stage begins; of ``total`` items so many are finished already."""
-        ...
+    ``stage``   download, hash or export
+    ``total``   items of the stage
+    ``done``    of these, how many are finished, well or not, in this run or before
+    ``new``     finished in this run; ``failed`` of these failed, and ``bytes`` is what they weigh
+    ``ended``   True once, the last time, however the stage has ended
+    """
 
-    def end(self) -> None:
-        """The stage has ended, as it should or not."""
-        ...
+    stage: str
+    total: int
+    done: int
+    new: int = 0
+    failed: int = 0
+    bytes: int = 0
+    ended: bool = False
+
+    def after(self, marks: Sequence[Mark]) -> "Progress":
+        """The progress when these items are finished too."""
+        return replace(
+            self,
+            done=self.done + len(marks),
+            new=self.new + len(marks),
+            failed=self.failed + sum(mark.outcome != DONE for mark in marks),
+            bytes=self.bytes + sum(mark.size for mark in marks),
+        )
 
 
-class Silence:
-    """Progress that nobody follows."""
+Listener = Callable[[Progress], None]
+"""Hears when a stage begins, whenever items are finished or a moment has passed, and when it ends.
 
-    def begin(self, stage: str, total: int, finished: int) -> Watch:  # noqa: ARG002
-        return ignore
+It is called in the thread that called the job's method, which waits for it. What it raises ends the run, as
+``Stop`` does; what is finished is kept.
+"""
 
-    def end(self) -> None: ...
+
+def nobody(progress: Progress) -> None:
+    """The listener of those who do not care."""
 
 
 class Session:
     """The job while this process has it."""
 
-    def __init__(self, checkpoint: Checkpoint, workers: int, progress: Progress, stop: Stop) -> None:
+    def __init__(self, checkpoint: Checkpoint, workers: int, listener: Listener, stop: Stop) -> None:
         self.checkpoint = checkpoint
         self.workers = workers
-        self._progress = progress
+        self._listener = listener
         self._stop = stop
 
     def run(self, stage: Stage[Any], work: Work, total: int) -> None:
-        watch = self._progress.begin(stage.name.partition(":")[0], total, self.count(stage.name))
+        progress = Progress(stage.name.partition(":")[0], total, self.count(stage.name))
+
+        def watch(marks: Sequence[Mark]) -> None:
+            nonlocal progress
+            progress = progress.after(marks)
+            self._listener(progress)
+
+        self._listener(progress)
         try:
             run(stage, work, self.checkpoint, workers=self.workers, watch=watch, stop=self._stop)
         finally:
-            self._progress.end()
+            self._listener(replace(progress, ended=True))
 
     def count(self, stage: str, outcome: str | None = None) -> int:
         """Items marked in a stage, or those of one outcome."""

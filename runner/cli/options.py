@@ -15,7 +15,7 @@ from ..listing import STATES
 from ..options import ENCODINGS, FORMATS, POLICIES, RESIZES, ExportOptions, Filters, Rendering, Selection
 from ..sources.options import FORMATS as LIST_FORMATS
 from ..sources.options import ListOptions
-from . import commands
+from . import commands, completion
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
@@ -111,6 +111,7 @@ def build_parser() -> ArgumentParser:
         _add_hash,
         _add_verify,
         _add_repair,
+        _add_completion,
     ):
         add(actions)
     return parser
@@ -124,12 +125,15 @@ class _CommandParser(ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
-def _command(actions: Any, name: str, run: commands.Command, text: str, example: str) -> ArgumentParser:
+def _command(
+    actions: Any, name: str, run: commands.Command, text: str, example: str, *, of_job: bool = True
+) -> ArgumentParser:
     parser: ArgumentParser = actions.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
     )
     parser.set_defaults(run=run, command=name)
-    parser.add_argument("job", metavar="JOB", help="the job folder")
+    if of_job:
+        parser.add_argument("job", metavar="JOB", help="the job folder")
     return parser
 
 
@@ -305,6 +309,21 @@ def _add_verify(actions: Any) -> ArgumentParser:
 def _add_repair(actions: Any) -> ArgumentParser:
     text = "make damaged items pending again, keep what is intact"
     return _command(actions, "repair", commands.repair, text, "runner repair cats")
+
+
+def _add_completion(actions: Any) -> ArgumentParser:
+    parser = _command(
+        actions,
+        "completion",
+        completion.completion,
+        "print what makes a shell complete commands and options",
+        "runner completion fish > ~/.config/fish/completions/runner.fish",
+        of_job=False,
+    )
+    parser.add_argument(
+        "shell", metavar="SHELL", choices=completion.SHELLS, help=", ".join(completion.SHELLS)
+    )
+    return parser
 
 
 def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(default)s") -> None:

@@ -2,14 +2,12 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
 
-from ..engine.items import DONE, Mark
-from ..engine.ledger import Watch
+from ..session import Progress
 
 # How often a line is printed where there is no terminal.
 LINE_SECONDS = 10.0
@@ -23,53 +21,50 @@ class ProgressBar:
         self._bar: tqdm[Any] | None = None
         self.running = False
 
-    def begin(self, stage: str, total: int, finished: int) -> Watch:
-        self.running = True
-        self._stage = stage
-        self._total = total
-        self._finished = finished
-        self._count = self._failed = self._bytes = 0
-        self._started = self._printed = time.monotonic()
-        self._terminal = sys.stderr.isatty()
-        if self._terminal and not self._quiet:
+    def __call__(self, progress: Progress) -> None:
+        if not self.running:
+            self.running = True
+            self._started = self._printed = time.monotonic()
+        if not self._quiet:
+            with suppress(OSError):  # the terminal or the reader is gone: the work goes on
+                self._show(progress)
+        if progress.ended:
+            self.running = False
+            self._bar = None
+
+    def _show(self, progress: Progress) -> None:
+        if sys.stderr.isatty():
+            self._move_bar(progress)
+        elif (progress.ended and progress.new) or time.monotonic() - self._printed > LINE_SECONDS:
+            self._printed = time.monotonic()
+            print(self._line(progress), file=sys.stderr, flush=True)
+
+    def _move_bar(self, progress: Progress) -> None:
+        if self._bar is None:
             self._bar = tqdm(
-                desc=stage, total=total, initial=finished, unit=" images", dynamic_ncols=True, smoothing=0.1
+                desc=progress.stage,
+                total=progress.total,
+                initial=progress.done,
+                unit=" images",
+                dynamic_ncols=True,
+                smoothing=0.1,
             )
-        return self._watch
+        if progress.new:
+            self._bar.set_postfix_str(self._details(progress), refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+        if progress.ended:
+            self._bar.close()
 
-    def end(self) -> None:
-        self.running = False
-        with suppress(OSError):
-            if self._bar is not None:
-                self._bar.close()
-            elif not self._quiet and self._count:
-                self._print_line()
-        self._bar = None
-
-    def _watch(self, marks: Sequence[Mark]) -> None:
-        self._count += len(marks)
-        self._failed += sum(mark.outcome != DONE for mark in marks)
-        self._bytes += sum(mark.size for mark in marks)
-        with suppress(OSError):  # the terminal or the reader is gone: the work goes on
-            if self._bar is not None:
-                if marks:
-                    self._bar.set_postfix_str(self._details(), refresh=False)
-                self._bar.update(len(marks))
-            elif not self._quiet and time.monotonic() - self._printed > LINE_SECONDS:
-                self._print_line()
-
-    def _print_line(self) -> None:
-        self._printed = time.monotonic()
-        seconds = max(self._printed - self._started, 1e-3)
-        done = self._finished + self._count
-        left = (self._total - done) * seconds / self._count if self._count else 0.0
-        print(
-            f"{self._stage}: {done:,} of {self._total:,}, {self._count / seconds:,.0f} images/s, "
-            f"{self._details()}, {tqdm.format_interval(left)} left",
-            file=sys.stderr,
-            flush=True,
+    def _line(self, progress: Progress) -> str:
+        left = (progress.total - progress.done) * self._seconds() / progress.new if progress.new else 0.0
+        return (
+            f"{progress.stage}: {progress.done:,} of {progress.total:,}, "
+            f"{progress.new / self._seconds():,.0f} images/s, "
+            f"{self._details(progress)}, {tqdm.format_interval(left)} left"
         )
 
-    def _details(self) -> str:
-        seconds = max(time.monotonic() - self._started, 1e-3)
-        return f"{self._bytes / seconds / 1e6:.1f} MB/s, {self._failed:,} failed"
+    def _details(self, progress: Progress) -> str:
+        return f"{progress.bytes / self._seconds() / 1e6:.1f} MB/s, {progress.failed:,} failed"
+
+    def _seconds(self) -> float:
+        return max(time.monotonic() - self._started, 1e-3)
