@@ -106,7 +106,7 @@ def test_one_thread_looks_at_the_job_while_another_works_on_it(
     thread.join()
     assert not errors
     assert status.state == "running"
-    assert states == {"stored", "pending"} or states == {"stored", "pending", "failed"}
+    assert states >= {"stored", "pending"}
     assert 0 < len(seen) < PHOTOS
     assert images[0][0].url in seen
     assert job.status().items == {"total": PHOTOS + 1, "stored": PHOTOS, "failed": 1, "pending": 0}

@@ -188,6 +188,13 @@ def test_damaged_bytes_are_found_out_on_demand(job: Job) -> None:
         list(Images(job))
 
 
+def test_a_damaged_checkpoint_is_no_list_of_images(job: Job) -> None:
+    path = job.folder.checkpoint_path
+    path.write_bytes(path.read_bytes().replace(b"\x93\xa4done", b"\x93\xa4dome"))
+    with pytest.raises(DamagedError):
+        Images(job)
+
+
 def test_bytes_that_are_gone_are_an_error(job: Job) -> None:
     images = Images(job)
     with ShardFile(shard_file(job.folder.batches, 0)) as batch:

@@ -21,8 +21,8 @@ import msgpack
 
 from .closing import Closing
 from .errors import DamagedError
-from .items import Key, Mark
-from .seal import SealError, seal, unseal
+from .items import DONE, DONE_PACKED, Key, Mark
+from .seal import WIDTH, SealError, seal, unseal
 from .store import Store
 from .wreck import Wreck
 
@@ -111,9 +111,28 @@ class Checkpoint(Closing):
             return self._store.count(txn, MARKS)
 
     def done(self, stage: str, shard: int) -> list[int]:
-        """Indices of one shard that are marked as done, ascending."""
-        marks = self._rows(MARKS, _prefix(stage) + _U32.pack(shard), Mark.is_done)
-        return [index for index, done in marks if done]
+        """Indices of one shard that are marked as done, ascending; raises DamagedError as ``finished``."""
+        prefix = _prefix(stage) + _U32.pack(shard)
+        told = sum(tally.get(DONE, (0, 0))[0] for _, tally in self._rows(TALLY, prefix, _unpack_tally))
+        found = self._done(prefix) if told else []
+        if len(found) != told:
+            raise DamagedError(
+                self.path, f"shard {shard} has {len(found)} done {stage} marks, its tally {told}"
+            )
+        return found
+
+    def _done(self, prefix: bytes) -> list[int]:
+        # Millions are read at a time. That their number is right stands in for the checksum of each.
+        ends: list[bytes] = []
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, MARKS)
+            if cursor is not None and cursor.set_range(prefix):
+                for name, sealed in cursor:
+                    if bytes(name[: len(prefix)]) != prefix:
+                        break
+                    if bytes(sealed[WIDTH : WIDTH + len(DONE_PACKED)]) == DONE_PACKED:
+                        ends.append(bytes(name[-_U32.size :]))
+        return list(struct.unpack(f">{len(ends)}I", b"".join(ends)))
 
     def finished(self, stage: str, shard: int) -> set[int]:
         """Indices of one shard that have a mark. Raises DamagedError if the tally tells another number."""
