@@ -129,7 +129,11 @@ def _command(
     actions: Any, name: str, run: commands.Command, text: str, example: str, *, of_job: bool = True
 ) -> ArgumentParser:
     parser: ArgumentParser = actions.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"Example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example is to be copied as it is
     )
     parser.set_defaults(run=run, command=name)
     if of_job:
@@ -143,7 +147,7 @@ def _add_start(actions: Any) -> ArgumentParser:
         "start",
         commands.start,
         "create a job from URL lists and download it",
-        "runner start cats urls.txt; runner start cats photos.parquet --url-col link --columns caption",
+        "runner start cats photos.parquet --url-col link --columns caption",
     )
     parser.add_argument(
         "lists",
