@@ -1,9 +1,10 @@
 """The job folder: its configuration, its lock, and the path of everything in it.
 
 JOB/
-  job.json               frozen configuration and format version; written last, by rename
+  job.json               configuration, format version, how many shards; written last, by rename
   lock                   held by the one running parent; names it
   manifests/00017.jsonl  immutable; the URLs of one shard
+  repeats.lmdb           the columns of repeats, if any had some
   checkpoint.lmdb        every mark of every stage
   batches/00017.lmdb     the images of one shard, as served
   hashes/00017.lmdb      what the hash pass found for each of them
@@ -13,96 +14,46 @@ JOB/
 """
 
 import contextlib
-import json
-import os
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from .carried import Keeper, Repeats
+from .config import JobConfig
 from .engine.checkpoint import Checkpoint
 from .engine.files import sync_folder
-from .engine.lock import Lock, is_locked
+from .engine.lock import Lock, is_locked, owner
 from .engine.soundness import check_pages
-from .engine.store import LMDB_ENGINE
-from .errors import JobError, UsageError
-from .fetch.options import FetchOptions
-from .manifest import Head, manifest_name, read_head, write_manifests, writing_to
+from .errors import JobError
+from .manifest import Head, Summary, manifest_name, read_head, write_manifests, writing_to
+from .record import DRAFT, RECORD, NoRecordError, Record
 from .sources import rows
-from .sources.options import ListOptions
-
-FORMAT = 1
-"""Version of the job folder. A reader refuses a newer one."""
-
-MAX_WORKERS = 256
 
 ERROR_LOG = "errors.log"
 
-_CONFIG = "job.json"
+# Where lists are taken apart, before they become manifests by rename.
+PARTIAL = "manifests.partial"
+SCRATCH = "lists.partial"
+
 _LOCK = "lock"
 _MANIFESTS = "manifests"
-_PARTIAL = ".partial"
-_SCRATCH = "lists" + _PARTIAL
+_REPEATS = "repeats.lmdb"
 # What a start that was killed before its job.json may have left.
-_UNFINISHED = {_LOCK, _MANIFESTS, _MANIFESTS + _PARTIAL, _SCRATCH, _CONFIG + _PARTIAL}
-
-
-@dataclass(frozen=True)
-class JobConfig:
-    """What `start` was told, frozen in job.json."""
-
-    workers: int = 8
-    shard_size: int = 10_000
-    fetch: FetchOptions = field(default_factory=FetchOptions)
-    lists: ListOptions = field(default_factory=ListOptions)
-
-    def __post_init__(self) -> None:
-        check_workers(self.workers)
-        if self.shard_size < 1:
-            raise UsageError("--shard-size must be at least 1.")
-
-    @classmethod
-    def from_options(cls, **options: Any) -> Self:
-        """The configuration from a flat set of options, named as on the command line."""
-
-        def take(*names: str) -> dict[str, Any]:
-            return {name: options.pop(name) for name in names if name in options}
-
-        own = take("workers", "shard_size")
-        lists = ListOptions(**take(*(entry.name for entry in fields(ListOptions))))
-        fetch = FetchOptions(**take(*(entry.name for entry in fields(FetchOptions))))
-        if options:
-            raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
-        return cls(**own, fetch=fetch, lists=lists)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, "lmdb": LMDB_ENGINE, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        lists = ListOptions(**data.get("lists", {}))  # the first jobs had none
-        return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]), lists)
-
-
-def check_workers(workers: int) -> None:
-    """Raise UsageError if so many worker processes make no sense."""
-    if not 0 <= workers <= MAX_WORKERS:
-        raise UsageError(
-            f"--workers is a number from 0 (all in one process) to {MAX_WORKERS}, not {workers}."
-        )
+_UNFINISHED = {_LOCK, _MANIFESTS, PARTIAL, SCRATCH, DRAFT, _REPEATS, f"{_REPEATS}-lock"}
 
 
 class JobFolder:
     """Paths and configuration of one job."""
 
-    def __init__(self, path: Path, config: JobConfig, shards: int) -> None:
+    def __init__(self, path: Path, record: Record) -> None:
         self.path = path
-        self.config = config
-        self.shards = shards  # at least; none of their manifests may be missing
+        self.record = record
         self.manifests = path / _MANIFESTS
         self.batches = path / "batches"
         self.hashes = path / "hashes"
+        self.repeats_path = path / _REPEATS
         self.dedup = path / "dedup.lmdb"
         self.hosts = path / "hosts"
         self.checkpoint_path = path / "checkpoint.lmdb"
@@ -124,36 +75,24 @@ class JobFolder:
             _check_free(path)
             try:
                 with writing_to(path):
-                    shards = _shard(path, lists, config)
+                    record = _shard(path, lists, config)
             except BaseException:
                 _clear_unfinished(path)
                 (path / _LOCK).unlink()
                 if not existed:
                     path.rmdir()
                 raise
-        return cls(path, config, shards)
+        return cls(path, record)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open an existing job. Raises JobError with the remedy if it is none."""
         _check_name(path)
-        try:
-            data = json.loads((path / _CONFIG).read_text())
-            version = data["format"]
-        except (FileNotFoundError, NotADirectoryError):
-            raise JobError(_why_no_job(path)) from None
-        except OSError as error:
-            raise JobError(f"Cannot read {path / _CONFIG}: {error.strerror}.") from error
-        except (ValueError, KeyError, TypeError):
-            raise JobError(f"{path / _CONFIG} is damaged: restore it from a copy.") from None
-        if version != FORMAT:
-            raise JobError(
-                f"{path} has job format {version}, and this runner reads format {FORMAT}: upgrade runner."
-            )
-        try:
-            return cls(path, JobConfig.from_json(data), data["shards"])
-        except (KeyError, TypeError, UsageError) as error:
-            raise JobError(f"{path / _CONFIG} is damaged ({error}): restore it from a copy.") from None
+        return cls(path, _read_record(path))
+
+    @property
+    def config(self) -> JobConfig:
+        return self.record.config
 
     @property
     def name(self) -> str:
@@ -163,14 +102,42 @@ class JobFolder:
     def lock_path(self) -> Path:
         return self.path / _LOCK
 
-    def lock(self) -> Lock:
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
         """Be the one running parent. Raises BusyError."""
-        return Lock(self.lock_path)
+        with Lock(self.lock_path):
+            self.sweep()
+            if (self.manifests / manifest_name(self.record.shards)).exists():
+                raise JobError(
+                    f"{self.path / RECORD} is older than the manifests, which are more than the "
+                    f"{self.record.shards} that it tells of: restore all of them from one copy."
+                )
+            yield
+
+    def rewrite(self, record: Record) -> None:
+        """Replace job.json; for who has the lock."""
+        with writing_to(self.path):
+            record.write(self.path)
+        self.record = record
+
+    def sweep(self) -> None:
+        """Remove what an addition left that was killed before job.json counted its shards."""
+        self.record = _read_record(self.path)
+        shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
+        partial = self.path / PARTIAL
+        if not partial.exists():
+            return
+        with writing_to(self.path):
+            counted = set(self.manifest_paths())
+            for path in self.manifests.iterdir():
+                if path not in counted:
+                    path.unlink()
+            sync_folder(self.manifests)
+            shutil.rmtree(partial)
 
     def checkpoint(self) -> Checkpoint:
         """The checkpoint, to be written by the process that has the lock. Raises DamagedError."""
-        if self.checkpoint_path.exists() and self.checkpoint_path.stat().st_size:
-            check_pages(self.checkpoint_path)
+        _check_store(self.checkpoint_path)
         return Checkpoint(self.checkpoint_path)
 
     @contextlib.contextmanager
@@ -180,38 +147,62 @@ class JobFolder:
             yield None
             return
         if not is_locked(self.lock_path):  # who has the lock has checked it
-            check_pages(self.checkpoint_path)
+            _check_store(self.checkpoint_path)
         with Checkpoint(self.checkpoint_path, readonly=True) as checkpoint:
             yield checkpoint
 
     def heads(self) -> list[Head]:
-        """The heads of all manifests, in order of shards. Raises JobError if one is missing or damaged."""
+        """The heads of all manifests, in order of shards. Raises JobError if one is missing or damaged.
+
+        Whoever has no lock may find more of them than the last time: job.json is read again.
+        """
+        self.record = _read_record(self.path)
         return [read_head(path) for path in self.manifest_paths()]
 
     def manifest_paths(self) -> list[Path]:
         """Where every manifest is, or should be."""
-        count = max(self.shards, sum(1 for _ in self.manifests.glob("*.jsonl")))
-        return [self.manifests / manifest_name(shard) for shard in range(count)]
+        return [self.manifests / manifest_name(shard) for shard in range(self.record.shards)]
+
+    def lines(self, heads: Sequence[Head]) -> Summary:
+        """What became of the lines of all the job's lists."""
+        uncounted = self.record.uncounted
+        return Summary(
+            items=sum(head.rows for head in heads),
+            repeats=sum(head.repeats for head in heads) + uncounted.repeats,
+            blank=sum(head.blank for head in heads) + uncounted.blank,
+            shards=len(heads),
+        )
+
+    def repeats(self) -> Repeats:
+        """What repeats carried, to be read at any time. Raises DamagedError."""
+        if not is_locked(self.lock_path):  # who has the lock has checked it
+            _check_store(self.repeats_path)
+        return Repeats(self.repeats_path, self.lines(self.heads()).lines)
+
+    def keeper(self) -> Keeper:
+        """The same, to be written by the process that has the lock. Raises DamagedError."""
+        _check_store(self.repeats_path)
+        return Keeper(self.repeats_path)
 
 
-def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> int:
-    """Write the manifests, then job.json: a folder without job.json is no job yet. Returns how many."""
+def _check_store(path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        check_pages(path)
+
+
+def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> Record:
+    """Write the manifests, then job.json: a folder without job.json is no job yet."""
     _clear_unfinished(path)
-    partial = path / (_MANIFESTS + _PARTIAL)
+    partial = path / PARTIAL
     partial.mkdir()
-    scratch = path / _SCRATCH
-    summary = write_manifests(rows(lists, config.lists, scratch), partial, config.shard_size)
-    shutil.rmtree(scratch, ignore_errors=True)
+    found = rows(lists, config.lists, path / SCRATCH)
+    with Keeper(path / _REPEATS) as keeper:
+        summary = write_manifests(found, partial, config.shard_size, keep=keeper.keep)
+    shutil.rmtree(path / SCRATCH, ignore_errors=True)
     partial.rename(path / _MANIFESTS)
-    draft = path / (_CONFIG + _PARTIAL)
-    with draft.open("w") as file:
-        json.dump({**config.to_json(), "shards": summary.shards}, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path / _CONFIG)
-    sync_folder(path)
-    return summary.shards
+    record = Record(config, summary.shards)
+    record.write(path)
+    return record
 
 
 def _check_name(path: Path) -> None:
@@ -228,12 +219,32 @@ def _is_unfinished(path: Path) -> bool:
 
 
 def _check_free(path: Path) -> None:
-    if (path / _CONFIG).exists():
-        raise JobError(f"{path} is a job already. Go on with it: runner resume {path}")
+    if (path / RECORD).exists():
+        raise JobError(_how_it_is_taken(path))
     if path.exists() and not path.is_dir():
         raise JobError(f"{path} is a file: choose another folder for the job.")
     if path.is_dir() and not _is_unfinished(path):
         raise JobError(f"{path} is not empty and not a job: choose another folder.")
+
+
+def _how_it_is_taken(path: Path) -> str:
+    name = shlex.quote(str(path))
+    if is_locked(path / _LOCK):
+        return (
+            f"{path} is a job already, and {owner(path / _LOCK)} is at work on it. Watch it: runner status "
+            f"{name} --watch. Add new URLs when it is done: runner add {name} LIST"
+        )
+    return (
+        f"{path} is a job already. Go on with it: runner resume {name}. "
+        f"Add new URLs to it: runner add {name} LIST"
+    )
+
+
+def _read_record(path: Path) -> Record:
+    try:
+        return Record.read(path)
+    except NoRecordError:
+        raise JobError(_why_no_job(path)) from None
 
 
 def _why_no_job(path: Path) -> str:
@@ -244,11 +255,12 @@ def _why_no_job(path: Path) -> str:
     if (path / _LOCK).exists() and _is_unfinished(path):
         return f"{path} was interrupted while its list was read. Start it again: runner start {path} LIST"
     if (path / _LOCK).exists():
-        return f"{path} has lost its {_CONFIG}: restore it from a copy."
-    return f"{path} is not a job: it has no {_CONFIG}."
+        return f"{path} has lost its {RECORD}: restore it from a copy."
+    return f"{path} is not a job: it has no {RECORD}."
 
 
 def _clear_unfinished(path: Path) -> None:
-    for name in (_MANIFESTS, _MANIFESTS + _PARTIAL, _SCRATCH):
+    for name in (_MANIFESTS, PARTIAL, SCRATCH):
         shutil.rmtree(path / name, ignore_errors=True)
-    (path / (_CONFIG + _PARTIAL)).unlink(missing_ok=True)
+    for name in (DRAFT, _REPEATS, f"{_REPEATS}-lock"):
+        (path / name).unlink(missing_ok=True)

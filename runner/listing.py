@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .carried import Repeats
 from .columns import merge
 from .download import FetchDetail
 from .engine.checkpoint import Checkpoint
-from .engine.items import DONE, Mark
+from .engine.items import DONE, Key, Mark
 from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
 from .job import JobFolder
@@ -24,13 +25,15 @@ class ListedItem:
     """One URL of a job and what is known of it.
 
     ``found`` holds what the hash pass and the dedup added: sha256, width, height, format, phash, decode,
-    duplicate_of; it is empty before the hash pass. ``columns`` are those of the list.
+    duplicate_of; it is empty before the hash pass. ``columns`` are those of the list,
+    ``repeats`` those of further rows with this URL, where they differ.
     """
 
     shard: int
     index: int
     url: str
     columns: dict[str, Any]
+    repeats: list[dict[str, Any]]
     mark: Mark | None
     found: dict[str, Any]
 
@@ -62,27 +65,30 @@ class ListedItem:
             "final_url": detail.final_url or (self.url if stored else None),
             **self.found,
         }
-        return merge(own, self.columns, FOUND)
+        if self.repeats:
+            own["repeats"] = self.repeats
+        return merge(own, self.columns, (*FOUND, "repeats"))
 
 
 def list_items(
     folder: JobFolder, *, state: str | None = None, reason: str | None = None, details: bool = True
 ) -> Iterator[ListedItem]:
     """Every item in order, or those of a state or a reason; ``details`` adds what the hash pass found."""
-    with folder.reader() as checkpoint:
+    with folder.reader() as checkpoint, folder.repeats() as repeats:
         for head in folder.heads():
-            for item in _list_shard(folder, checkpoint, head.shard, details):
+            for item in _list_shard(folder, checkpoint, repeats, head.shard, details):
                 if (state is None or item.state == state) and (reason is None or item.reason == reason):
                     yield item
 
 
 def _list_shard(
-    folder: JobFolder, checkpoint: Checkpoint | None, shard: int, details: bool
+    folder: JobFolder, checkpoint: Checkpoint | None, repeats: Repeats, shard: int, details: bool
 ) -> Iterator[ListedItem]:
     marks = dict(checkpoint.marks("download", shard)) if checkpoint else {}
     found = _findings(folder, checkpoint, shard) if checkpoint and details else {}
     for index, row in enumerate(read_rows(folder.manifests / manifest_name(shard))):
-        yield ListedItem(shard, index, row.url, row.columns, marks.get(index), found.get(index, {}))
+        further = repeats.of(Key(shard, index), row)
+        yield ListedItem(shard, index, row.url, row.columns, further, marks.get(index), found.get(index, {}))
 
 
 def _findings(folder: JobFolder, checkpoint: Checkpoint, shard: int) -> dict[int, dict[str, Any]]:

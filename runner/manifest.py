@@ -15,17 +15,16 @@ import json
 import os
 import zlib
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from .engine.files import sync_folder
+from .engine.items import Key
 from .errors import DiskFullError, JobError, ListError
-
-if TYPE_CHECKING:
-    from .repeats import SeenUrls
 
 _HEAD_WIDTH = 128  # bytes, the line end among them
 # Lines are checked for repeats in blocks: bounded by number and by characters, as lines may be long.
@@ -34,6 +33,8 @@ _BLOCK_CHARS = 8 << 20
 _CHECK_BYTES = 1 << 20
 _encode = json.JSONEncoder().encode
 _quote: Callable[[str], str] = json.encoder.encode_basestring_ascii  # what it does to a text, faster
+_BARE = b'{"url": "'
+_QUOTES_OF_A_BARE_URL = 4
 
 
 class Row(NamedTuple):
@@ -51,6 +52,14 @@ class Head(NamedTuple):
     repeats: int
     blank: int
     crc32: int
+
+
+class Repeat(NamedTuple):
+    """A row whose URL is that of an item: the item's key, the line among all lines, the row's columns."""
+
+    key: Key
+    line: int
+    columns: dict[str, Any]
 
 
 class Summary(NamedTuple):
@@ -144,6 +153,8 @@ def _check_rows(file: BinaryIO, head: Head) -> None:
 
 
 def _parse_row(line: bytes) -> Row:
+    if line.count(b'"') == _QUOTES_OF_A_BARE_URL and line.startswith(_BARE) and b"\\" not in line:
+        return Row(line[len(_BARE) : line.rindex(b'"')].decode(), {})  # the same, faster
     columns = json.loads(line)
     return Row(columns.pop("url"), columns)
 
@@ -167,33 +178,54 @@ def _readable(path: Path) -> Iterator[BinaryIO]:
 # -- writing --
 
 
+class Known:
+    """What a job holds before rows are added to it: its URLs, where each shard begins, its lines."""
+
+    def __init__(self) -> None:
+        from .repeats import SeenUrls  # not above: numpy is no use to those who only read
+
+        self.seen = SeenUrls()
+        self.starts: list[int] = []
+        self.lines = 0
+
+    def add_shard(self, path: Path) -> None:
+        """Take in the next manifest."""
+        head = read_head(path)
+        self.starts.append(len(self.seen))
+        for block in _blocks(read_rows(path)):
+            self.seen.add([row.url for row in block if row])
+        self.lines += head.rows + head.repeats + head.blank
+        if len(self.seen) != self.starts[-1] + head.rows:
+            raise JobError(f"{path} holds a URL twice, or one of another manifest: verify the job")
+
+
 def write_manifests(
     rows: Iterable[Row | None],
     folder: Path,
     shard_size: int,
-    seen: "SeenUrls | None" = None,
-    first_shard: int = 0,
+    known: Known | None = None,
+    keep: Callable[[Sequence[Repeat]], None] | None = None,
 ) -> Summary:
     """Write the rows to manifests of ``shard_size`` rows each, streaming; None stands for a blank line.
 
-    URLs in ``seen``, and repeats within ``rows``, are only counted. Each manifest appears by rename when it
-    is complete and on disk; the last one may be shorter. There is no shard without an item: rows that are
-    all in ``seen`` make none. If this raises, complete manifests may be left in ``folder``: write to a
-    folder of its own and move that to its place at the end.
+    URLs that are ``known``, and repeats within ``rows``, are only counted; those with columns are given to
+    ``keep``. Each manifest appears by rename when it is complete and on disk, numbered behind the known
+    ones; the last one may be shorter. There is no shard without an item: rows that are all known make none.
+    If this raises, complete manifests may be left in ``folder``: write to a folder of its own and move that
+    to its place at the end.
 
     Raises ListError if there are only blank lines or none at all, DiskFullError, JobError if the folder
-    cannot be written, and whatever ``rows`` raises.
+    cannot be written, and whatever ``rows`` or ``keep`` raises.
     """
-    if seen is None:
-        from .repeats import SeenUrls  # not above: numpy is no use to those who only read
-
-        seen = SeenUrls()
-    writer = _Writer(folder, shard_size, first_shard)
+    known = known or Known()
+    writer = _Writer(folder, shard_size, known)
     try:
         for block in _blocks(rows):
-            repeats = seen.add([row.url for row in block if row])
+            firsts = known.seen.add([row.url for row in block if row])
             with writing_to(folder):
-                writer.write(block, repeats.tolist())
+                repeats = writer.write(block, firsts.tolist())
+            if repeats and keep:
+                keep(repeats)
         with writing_to(folder):
             writer.publish()
             sync_folder(folder)
@@ -228,25 +260,41 @@ def _weight(columns: dict[str, Any]) -> int:
 class _Writer:
     """Fills one manifest after the other; the open one has a temporary name."""
 
-    def __init__(self, folder: Path, shard_size: int, first_shard: int) -> None:
+    def __init__(self, folder: Path, shard_size: int, known: Known) -> None:
         self.total = Summary(0, 0, 0, 0)
         self._folder = folder
         self._shard_size = shard_size
         self._file: BinaryIO | None = None
+        self._starts = known.starts
+        self._items = len(known.seen)
+        self._line = known.lines
         # The head of the open manifest, or of the one to be opened next.
-        self._shard = first_shard
+        self._shard = len(known.starts)
         self._rows = self._repeats = self._blank = self._crc = 0
 
-    def write(self, block: list[Row | None], repeats: list[bool]) -> None:
-        """Write or count each row; ``repeats`` says, for those that are not blank, which are repeats."""
-        is_repeat = iter(repeats)
-        for row in block:
+    def write(self, block: list[Row | None], firsts: list[int]) -> list[Repeat]:
+        """Write or count each row; return the repeats that have columns.
+
+        ``firsts`` has, for each row that is not blank, the number of the item that it repeats, or ``NEW``.
+        """
+        repeats = []
+        numbers = iter(firsts)
+        for line, row in enumerate(block, self._line):
             if row is None:
                 self._blank += 1
-            elif next(is_repeat):
-                self._repeats += 1
-            else:
+            elif (number := next(numbers)) < 0:
                 self._add(row)
+            else:
+                self._repeats += 1
+                if row.columns:
+                    repeats.append(Repeat(self._key(number), line, row.columns))
+        self._line += len(block)
+        return repeats
+
+    def _key(self, number: int) -> Key:
+        """The key of an item, numbered over all shards."""
+        shard = bisect_right(self._starts, number) - 1
+        return Key(shard, number - self._starts[shard])
 
     def publish(self) -> None:
         """Complete the open manifest, if there is one: everything on disk, then the rename."""
@@ -286,10 +334,12 @@ class _Writer:
         if self._file is None:
             self._file = self._temporary.open("wb")
             self._file.write(b" " * _HEAD_WIDTH)
+            self._starts.append(self._items)
         line = _row_line(row)
         self._file.write(line)
         self._crc = zlib.crc32(line, self._crc)
         self._rows += 1
+        self._items += 1
 
 
 def _head_line(head: Head) -> bytes:

@@ -5,20 +5,24 @@ Each step goes on where it was left, whatever ended it, and touches nothing that
 
 import os
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from .config import JobConfig, check_workers
 from .download import DownloadStage
 from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
 from .errors import UsageError
-from .job import JobConfig, JobFolder, check_workers
+from .growth import append
+from .job import JobFolder
 from .listing import ListedItem, list_items
+from .manifest import Summary
 from .options import ExportOptions, Filters, Rendering, Selection, take
+from .retry import Verdict, forget, judge
 from .session import Listener, Session, keep_one_recipe, nobody
 from .status import Status, read_status
 
@@ -60,22 +64,57 @@ class Job:
     @classmethod
     def create(cls, path: str | Path, lists: str | Path | Sequence[str | Path], **options: Any) -> Self:
         """Shard a URL list, or several, into a new job; ``options`` are those of `runner start`, by name."""
-        several = [lists] if isinstance(lists, str | Path) else lists
-        return cls(
-            JobFolder.create(Path(path), [str(each) for each in several], JobConfig.from_options(**options))
-        )
+        return cls(JobFolder.create(Path(path), _several(lists), JobConfig.from_options(**options)))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Open an existing job."""
         return cls(JobFolder.open(Path(path)))
 
+    def add(self, lists: str | Path | Sequence[str | Path], **options: Any) -> Summary:
+        """Append what is new in a URL list, or several, as further shards; tells what became of the lines.
+
+        URLs that the job has are counted as repeats, and their columns are kept beside the item. Killed at
+        any moment, it has added all or nothing. ``options`` say how the lists are read (``input_format``,
+        ``url_col``, ``columns``, ``shuffle``, ``seed``), where that is not as for the job's first lists.
+        """
+        reading = self.folder.config.reading(**options)
+        with self.folder.lock():
+            return append(self.folder, _several(lists), reading)
+
+    def retry(self, reasons: Collection[str] | None = None, *, dry_run: bool = False) -> list[Verdict]:
+        """Make failed items pending: those of these reasons, or all that may succeed later.
+
+        Returns what that comes to for every reason; with ``dry_run`` it does nothing else.
+        """
+        verdicts = judge(self.status().reasons, reasons)
+        if not dry_run:
+            with self._session(None, None, None) as session:
+                check(self.folder.checkpoint_path)
+                verdicts = judge(session.failures("download"), reasons)
+                forget(session.checkpoint, {verdict.reason for verdict in verdicts if verdict.again})
+        return verdicts
+
+    def change(self, **settings: Any) -> list[str]:
+        """Have other settings from now on, named as for ``create``; tells which of them are other ones.
+
+        Raises UsageError for one that is frozen: what decides which images the job holds never changes.
+        """
+        self.folder.config.changed(**settings)
+        with self.folder.lock():
+            before = self.folder.config
+            after = before.changed(**settings)
+            if after != before:
+                self.folder.rewrite(replace(self.folder.record, config=after))
+        old, new = before.options(), after.options()
+        return [name for name in settings if old[name] != new[name]]
+
     def download(
         self, *, workers: int | None = None, progress: Listener | None = None, stop: Stop | None = None
     ) -> None:
         """Fetch every URL that has no mark yet."""
-        heads = self.folder.heads()
         with self._session(workers, progress, stop) as session:
+            heads = self.folder.heads()
             session.check_stored("download", self.folder.batches, {head.shard: head.rows for head in heads})
             unfinished = session.unfinished_shards("download", heads)
             if unfinished:
@@ -189,14 +228,15 @@ class Job:
     def _session(
         self, workers: int | None, progress: Listener | None, stop: Stop | None
     ) -> Iterator[Session]:
-        size = self.folder.config.workers if workers is None else workers
-        check_workers(size)
+        check_workers(workers or 0)
         with self.folder.lock(), self.folder.checkpoint() as checkpoint:
+            size = self.folder.config.workers if workers is None else workers
             yield Session(checkpoint, size, progress or nobody, stop or Stop())
 
     def _download_stage(self, workers: int, shards: int) -> DownloadStage:
         """With fewer shards than workers, those that work get the connections of those that cannot."""
         fetch = self.folder.config.fetch
+        fetch.check_files()
         lent = fetch.connections * max(workers, 1) // max(min(workers, shards), 1)
         room = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_FILES
         if room < 1:
@@ -218,6 +258,10 @@ class Job:
         stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
         work = session.checked("hash", session.stored(heads), folder.batches)
         session.run(stage, work, session.count("download", DONE))
+
+
+def _several(lists: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(each) for each in ([lists] if isinstance(lists, str | Path) else lists)]
 
 
 def _export_options(options: dict[str, Any]) -> tuple[Selection, ExportOptions]:

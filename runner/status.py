@@ -7,7 +7,8 @@ from typing import Any
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE
 from .engine.lock import is_locked
-from .job import FORMAT, JobFolder
+from .job import JobFolder
+from .record import FORMAT
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,12 @@ def read_status(folder: JobFolder) -> Status:
     """Look at the job's records."""
     running = is_locked(folder.lock_path)
     heads = folder.heads()
+    lines = folder.lines(heads)
     with folder.reader() as checkpoint:
         marked, reasons, size = _download_counts(checkpoint)
         stored = sum(marked.values()) - sum(reasons.values())
         hashed = _hash_counts(checkpoint, stored)
-    total = sum(head.rows for head in heads)
+    total = lines.items
     failed = sum(reasons.values())
     pending = total - stored - failed
     return Status(
@@ -52,7 +54,7 @@ def read_status(folder: JobFolder) -> Status:
             "complete": sum(head.rows == marked[head.shard] for head in heads),
         },
         hash=hashed,
-        repeats=sum(head.repeats for head in heads),
+        repeats=lines.repeats,
         dedup=_dedup_counts(folder),
     )
 

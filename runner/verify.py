@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from . import carried
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Key, Mark, Result
 from .engine.shardfile import ShardFile, shard_file
@@ -63,11 +64,23 @@ def check_files(folder: JobFolder) -> Iterator[Finding]:
             yield from _findings(path, _shard_file_problem)
     if folder.dedup.exists():
         yield from _findings(folder.dedup, _dedup_problem)
+    if folder.repeats_path.exists():
+        yield from _check_repeats(folder)
+
+
+def _check_repeats(folder: JobFolder) -> Iterator[Finding]:
+    try:
+        heads = folder.heads()
+    except JobError:
+        return  # the manifests tell
+    lines, rows = folder.lines(heads).lines, [head.rows for head in heads]
+    yield from _findings(folder.repeats_path, lambda path: carried.problem(path, lines, rows))
 
 
 def check_manifests(folder: JobFolder) -> Iterator[Finding]:
     """Manifests that are missing or damaged: nothing else in the job has what they hold."""
-    for path in folder.manifest_paths():
+    counted = set(folder.manifest_paths())
+    for path in sorted(counted):
         try:
             read_head(path)
             for _ in read_rows(path):
@@ -77,8 +90,10 @@ def check_manifests(folder: JobFolder) -> Iterator[Finding]:
     for output in (folder.batches, folder.hashes):
         for file in sorted(output.glob("*.lmdb")):
             manifest = folder.manifests / f"{file.stem}.jsonl"
-            if not manifest.exists():
-                yield Finding(manifest, f"it is missing, and {file} belongs to it")
+            if manifest not in counted:
+                yield Finding(
+                    manifest, f"job.json does not count it among its shards, and {file} belongs to it"
+                )
 
 
 def _findings(path: Path, problem: Callable[[Path], str | None]) -> Iterator[Finding]:

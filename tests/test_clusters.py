@@ -8,10 +8,11 @@ from pictures import encode, photo, solid
 
 from runner import clusters, dedup
 from runner.clusters import Cluster, list_clusters
+from runner.config import JobConfig
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.hashing import fingerprint
-from runner.job import JobConfig, JobFolder
+from runner.job import JobFolder
 from runner.options import Filters, Selection
 
 COARSE = encode(photo(1), quality=30)

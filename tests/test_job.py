@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from runner.config import JobConfig
 from runner.errors import BusyError, JobError, ListError, UsageError
 from runner.fetch.options import FetchOptions
-from runner.job import FORMAT, JobConfig, JobFolder
+from runner.job import JobFolder
+from runner.record import FORMAT
 from runner.sources.options import DigestColumn, ListOptions
 
 
@@ -103,7 +105,8 @@ def test_a_missing_list_leaves_nothing_behind(tmp_path, urls):
 
 def test_a_start_that_was_killed_while_sharding_can_be_started_again(tmp_path, urls):
     job = tmp_path / "job"
-    script = "import sys; from pathlib import Path; from runner.job import JobConfig, JobFolder\n"
+    script = "import sys; from pathlib import Path\n"
+    script += "from runner.config import JobConfig; from runner.job import JobFolder\n"
     script += "JobFolder.create(Path(sys.argv[1]), ['-'], JobConfig(shard_size=10))"
     command = [sys.executable, "-c", script, str(job)]
     start = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from runner.engine.items import Key
 from runner.errors import DiskFullError, JobError, ListError
-from runner.manifest import Row, manifest_name, read_head, read_rows, write_manifests
-from runner.repeats import SeenUrls
+from runner.manifest import Known, Repeat, Row, manifest_name, read_head, read_rows, write_manifests
 
 
 def row(number: int) -> Row:
@@ -78,18 +78,34 @@ def test_repeats_are_found_across_shards_and_blocks(tmp_path: Path) -> None:
 
 
 def test_urls_seen_before_are_repeats(tmp_path: Path) -> None:
-    seen = SeenUrls()
-    seen.add(["http://a/1", "http://a/2"])
-    summary = write_manifests([row(1), row(2), row(3)], tmp_path, 10, seen, first_shard=17)
-    assert summary == (1, 2, 0, 1)
-    assert heads(tmp_path) == [(17, 1, 2, 0)]
+    write_manifests([row(1), row(2), row(3)], tmp_path, 2)
+    known = Known()
+    for path in manifests(tmp_path):
+        known.add_shard(path)
+    summary = write_manifests([row(3), row(4), row(2), row(5), row(6)], tmp_path, 2, known)
+    assert summary == (3, 2, 0, 2)
+    assert heads(tmp_path) == [(0, 2, 0, 0), (1, 1, 0, 0), (2, 2, 2, 0), (3, 1, 0, 0)]
 
 
 def test_nothing_but_urls_seen_before_makes_no_shard(tmp_path: Path) -> None:
-    seen = SeenUrls()
-    seen.add(["http://a/1"])
-    assert write_manifests([row(1), None], tmp_path, 10, seen) == (0, 1, 1, 0)
-    assert manifests(tmp_path) == []
+    write_manifests([row(1)], tmp_path, 10)
+    known = Known()
+    known.add_shard(tmp_path / manifest_name(0))
+    assert write_manifests([row(1), None], tmp_path, 10, known) == (0, 1, 1, 0)
+    assert len(manifests(tmp_path)) == 1
+
+
+def test_repeats_with_columns_are_told_with_the_item_and_the_line(tmp_path: Path) -> None:
+    kept: list[Repeat] = []
+    first = [row(1), Row("http://a/2", {"n": 1}), None, Row("http://a/1", {"n": 2}), row(2), row(3)]
+    write_manifests(first, tmp_path, 2, keep=kept.extend)
+    assert kept == [Repeat(Key(0, 0), 3, {"n": 2})]
+    known = Known()
+    for path in manifests(tmp_path):
+        known.add_shard(path)
+    more = [Row("http://a/9", {"n": 3}), Row("http://a/3#x", {"n": 4}), Row("http://a/9", {"n": 5})]
+    write_manifests(more, tmp_path, 2, known, kept.extend)
+    assert kept[1:] == [Repeat(Key(1, 0), 7, {"n": 4}), Repeat(Key(2, 0), 8, {"n": 5})]
 
 
 @pytest.mark.parametrize("lines", [[], [None, None]])

@@ -3,71 +3,71 @@ import tracemalloc
 
 import numpy as np
 
-from runner.repeats import DigestSet, SeenUrls
+from runner.repeats import NEW, DigestTable, SeenUrls
 
 
-def test_the_first_of_equal_urls_is_no_repeat() -> None:
+def test_a_repeat_has_the_number_of_the_first_of_its_kind() -> None:
     seen = SeenUrls()
     block = ["http://a/1", "http://a/2", "http://a/1", "http://a/3", "http://a/1"]
-    assert seen.add(block).tolist() == [False, False, True, False, True]
-    assert seen.add(["http://a/4", "http://a/3"]).tolist() == [False, True]
+    assert seen.add(block).tolist() == [NEW, NEW, 0, NEW, 0]
+    assert seen.add(["http://a/4", "http://a/3"]).tolist() == [NEW, 2]
     assert len(seen) == 4
 
 
 def test_urls_are_equal_when_their_normal_forms_are() -> None:
     seen = SeenUrls()
-    assert seen.add(["HTTP://A:80/x#1", "http://a/x", "http://a/X"]).tolist() == [False, True, False]
+    assert seen.add(["HTTP://A:80/x#1", "http://a/x", "http://a/X"]).tolist() == [NEW, 0, NEW]
 
 
 def test_any_text_can_be_added() -> None:
     seen = SeenUrls()
     block = ["", "\ud800", "\x00", "ü", "x" * 100_000]
-    assert not seen.add(block).any()
-    assert seen.add(block).all()
+    assert set(seen.add(block).tolist()) == {NEW}
+    assert seen.add(block).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_an_empty_block() -> None:
     assert SeenUrls().add([]).tolist() == []
 
 
-def test_many_blocks_agree_with_a_python_set() -> None:
+def test_many_blocks_agree_with_a_python_dict() -> None:
     draw = random.Random(3)
-    seen, known = SeenUrls(), set()
+    seen, known = SeenUrls(), {}
     for _ in range(300):
         block = [f"http://a/{draw.randrange(60_000)}" for _ in range(draw.randrange(400))]
         expected = []
         for url in block:
-            expected.append(url in known)
-            known.add(url)
+            expected.append(known.get(url, NEW))
+            known.setdefault(url, len(known))
         assert seen.add(block).tolist() == expected
     assert len(seen) == len(known)
 
 
-def test_numbers_that_share_a_word_are_told_apart() -> None:
+def test_digests_that_share_a_word_are_told_apart() -> None:
     draw = random.Random(4)
-    numbers, known = DigestSet(), set()
+    digests, known = DigestTable(), {}
     highs = [0, 1, 2**60 - 1, 2**60, 2**63, 2**64 - 1]
     for _ in range(50):
         block = [(draw.choice(highs), draw.choice(highs) ^ draw.randrange(20)) for _ in range(30)]
         expected = []
-        for number in block:
-            expected.append(number in known)
-            known.add(number)
+        for digest in block:
+            expected.append(known.get(digest, NEW))
+            known.setdefault(digest, len(known))
         high, low = np.array(block, dtype=np.uint64).T
-        assert numbers.add(high, low).tolist() == expected
-    assert len(numbers) == len(known)
+        assert digests.add(high, low).tolist() == expected
+    assert len(digests) == len(known)
 
 
-def test_memory_is_under_20_bytes_per_number() -> None:
+def test_memory_is_under_24_bytes_per_digest() -> None:
     generator = np.random.default_rng(5)
-    numbers = DigestSet()
+    digests = DigestTable()
     tracemalloc.start()
     try:
         for _ in range(100):
             high, low = generator.integers(0, 2**64, size=(2, 10_000), dtype=np.uint64)
-            numbers.add(high, low)
+            digests.add(high, low)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(numbers) == 1_000_000
-    assert peak < 20 * len(numbers)
+    assert len(digests) == 1_000_000
+    assert peak < 24 * len(digests)

@@ -5,16 +5,19 @@ import shlex
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from ..config import READING, JobConfig
 from ..engine.stop import Stop
 from ..fetch.options import FetchOptions
 from ..listing import ListedItem
+from ..manifest import Summary
 from ..options import ExportOptions, Filters, Rendering, Selection
 from ..pipeline import ExportReport, Job
+from ..retry import Verdict
 from ..sources.options import ListOptions
 from ..status import Status
 from .progress import ProgressBar
@@ -43,12 +46,69 @@ def start(options: Namespace, console: Console) -> int:
     job = Job.create(
         options.job, options.lists, workers=options.workers, shard_size=options.shard_size, **given
     )
-    _note(_sharded(job))
+    lines = job.folder.lines(job.folder.heads())
+    _note(f"{job.folder.name}: {_account(lines)}.")
     return _download(job, options, console)
 
 
 def resume(options: Namespace, console: Console) -> int:
+    job = _open_changed(options)
+    return _go_on(job, options, console)
+
+
+def add(options: Namespace, console: Console) -> int:
+    job = _open_changed(options, READING)
+    lines = job.add(options.lists, **_settings(options, READING))
+    _note(f"{job.folder.name}: {_account(lines, 'new URL')}.")
+    return _go_on(job, options, console)
+
+
+def retry(options: Namespace, console: Console) -> int:
+    if options.dry_run:
+        print(_forecast(Job.open(options.job).retry(options.reasons, dry_run=True)))
+        return 0
+    job = _open_changed(options)
+    _note(_retried(job.retry(options.reasons)))
+    return _go_on(job, options, console)
+
+
+def _forecast(verdicts: Sequence[Verdict]) -> str:
+    lines = [
+        f"{verdict.reason:16s} {verdict.items:9,}  {'again' if verdict.again else 'no':5s}  {verdict.why}"
+        for verdict in verdicts
+    ]
+    again = sum(verdict.items for verdict in verdicts if verdict.again)
+    failed = sum(verdict.items for verdict in verdicts)
+    return "\n".join([*lines, f"{again:,} of {failed:,} failed URLs would be asked for again (dry run)."])
+
+
+def _retried(verdicts: Sequence[Verdict]) -> str:
+    reasons = [f"{verdict.reason} {verdict.items:,}" for verdict in verdicts if verdict.again]
+    left = sum(verdict.items for verdict in verdicts if not verdict.again)
+    rest = f"{left:,} stay failed (retry --dry-run says why)." if left else ""
+    return f"{'Pending again: ' + ', '.join(reasons) if reasons else 'Nothing to retry'}. {rest}".strip()
+
+
+def _open_changed(options: Namespace, besides: Collection[str] = ()) -> Job:
+    """The job, with the settings that were given recorded in it, all but those ``besides``."""
     job = Job.open(options.job)
+    settings = _settings(options, job.folder.config.options().keys() - besides)
+    changed = job.change(**settings) if settings else []
+    if changed:
+        names = ", ".join(f"--{name.replace('_', '-').replace('headers', 'header')}" for name in changed)
+        _note(f"{job.folder.name}: {names} as given now, in this run and all that follow.")
+    return job
+
+
+def _settings(options: Namespace, names: Collection[str]) -> dict[str, Any]:
+    """Those of these options that were given. An empty text is the default again: ``--proxy ""``."""
+    defaults = JobConfig().options()
+    given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    return {name: defaults[name] if value in ("", [""]) else value for name, value in given.items()}
+
+
+def _go_on(job: Job, options: Namespace, console: Console) -> int:
+    """Download what is pending."""
     if job.status().state != "complete":
         return _download(job, options, console)
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)  # looks at the files
@@ -60,6 +120,7 @@ def resume(options: Namespace, console: Console) -> int:
 
 
 def _download(job: Job, options: Namespace, console: Console) -> int:
+    options.command = "resume"  # whatever it was: if it is stopped from here on, that is what goes on
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)
     status = job.status()
     print(_summary(status))
@@ -74,15 +135,11 @@ def _hint_at_export(status: Status, options: Namespace) -> None:
         print("Private and local addresses are refused (blocked_address) unless --allow-private is given.")
 
 
-def _sharded(job: Job) -> str:
-    """What became of the lines of the list."""
-    heads = job.folder.heads()
-    rows = sum(head.rows for head in heads)
-    repeats = sum(head.repeats for head in heads)
-    blank = sum(head.blank for head in heads)
+def _account(lines: Summary, noun: str = "URL") -> str:
+    """What became of the lines of a list."""
     return (
-        f"{job.folder.name}: {_count(rows + repeats + blank, 'line')}, that is {_count(rows, 'URL')} in "
-        f"{_count(len(heads), 'shard')}, {_count(repeats, 'repeat')}, {blank:,} blank."
+        f"{_count(lines.lines, 'line')}, that is {_count(lines.items, noun)} in "
+        f"{_count(lines.shards, 'shard')}, {_count(lines.repeats, 'repeat')}, {lines.blank:,} blank"
     )
 
 

@@ -74,6 +74,8 @@ def _say(text: str) -> None:
 def _how_to_go_on(options: argparse.Namespace) -> str:
     if options.command == "start" and not (Path(options.job) / "job.json").exists():
         return "Stopped while the list was read; nothing is kept. Start it again."
+    if options.command == "add":
+        return "Stopped while the list was read; the job is as it was before. Add it again."
     if options.command in ("start", "resume"):
         return f"Stopped. What is finished is kept. Go on with: runner resume {shlex.quote(options.job)}"
     return "Stopped. What is finished is kept; the same command goes on."

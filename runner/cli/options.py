@@ -9,8 +9,8 @@ from dataclasses import fields
 from typing import Any
 
 from .. import __version__
+from ..config import CHANGEABLE, READING, JobConfig
 from ..fetch.options import TRANSPORTS, FetchOptions
-from ..job import JobConfig
 from ..listing import STATES
 from ..options import ENCODINGS, FORMATS, POLICIES, RESIZES, ExportOptions, Filters, Rendering, Selection
 from ..sources.options import FORMATS as LIST_FORMATS
@@ -20,6 +20,7 @@ from . import commands, completion
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_SETTINGS = JobConfig().options().keys()
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 
@@ -104,6 +105,8 @@ def build_parser() -> ArgumentParser:
     for add in (
         _add_start,
         _add_resume,
+        _add_add,
+        _add_retry,
         _add_export,
         _add_dups,
         _add_status,
@@ -149,25 +152,47 @@ def _add_start(actions: Any) -> ArgumentParser:
         "create a job from URL lists and download it",
         "runner start cats photos.parquet --url-col link --columns caption",
     )
+    _add_lists(parser)
+    _add_settings(parser)
+    return parser
+
+
+def _add_lists(parser: ArgumentParser) -> None:
     parser.add_argument(
         "lists",
         metavar="LIST",
         nargs="+",
         help="a file, a folder of files, a glob, - for standard input, or s3://, gs://, https://, hf://...",
     )
+
+
+def _add_settings(parser: ArgumentParser) -> None:
+    """Everything that a job is configured with."""
     _add_reading(parser)
     _add_workers(parser, JobConfig.workers)
     _add_rows(parser, _START_NUMBERS, JobConfig, FetchOptions)
     add = parser.add_argument
     add("--transport", choices=TRANSPORTS, default=FetchOptions.transport, help="what fetches (%(default)s)")
-    add("--user-agent", metavar="TEXT", default=FetchOptions.user_agent, help="(%(default)s)")
+    add("--user-agent", metavar="TEXT", default=FetchOptions.user_agent, help="who asks (%(default)s)")
     add("--header", dest="headers", action="append", metavar="K:V", help="send this too; repeatable")
     add("--proxy", metavar="URL", help="for all requests")
     add("--insecure", action="store_true", help="accept any TLS certificate")
     add("--ca-bundle", metavar="FILE", help="authorities to trust, PEM")
     add("--allow-private", action="store_true", help="fetch from private and local addresses too")
     add("--ignore-robots-tag", action="store_true", help="store images whose X-Robots-Tag asks not to")
-    return parser
+
+
+def _add_changes(parser: ArgumentParser, shown: frozenset[str] = CHANGEABLE) -> None:
+    """The same for a job that has its settings: only what is given counts.
+
+    What is frozen is not shown; it is known only so that it can be refused in good words.
+    """
+    _add_settings(parser)
+    for action in parser._actions:
+        if action.dest in _SETTINGS:
+            action.default = None
+            text = (action.help or "").replace(" (%(default)s)", "")
+            action.help = text if action.dest in shown else argparse.SUPPRESS
 
 
 def _add_reading(parser: ArgumentParser) -> None:
@@ -196,10 +221,30 @@ def _add_resume(actions: Any) -> ArgumentParser:
         actions,
         "resume",
         commands.resume,
-        "go on with a job that was interrupted, as it was configured",
-        "runner resume cats",
+        "go on with a job that was interrupted; settings that are given are recorded in it",
+        "runner resume cats --timeout 30",
     )
-    _add_workers(parser, None, "as it was started")
+    _add_changes(parser)
+    return parser
+
+
+def _add_add(actions: Any) -> ArgumentParser:
+    text = "append URL lists to a job and download what is new in them"
+    parser = _command(actions, "add", commands.add, text, "runner add cats more.txt")
+    _add_lists(parser)
+    _add_changes(parser, CHANGEABLE | READING)
+    return parser
+
+
+def _add_retry(actions: Any) -> ArgumentParser:
+    text = "ask again for URLs that failed: all that may succeed later, or those of some reasons"
+    parser = _command(actions, "retry", commands.retry, text, "runner retry cats --timeout 60")
+    add = parser.add_argument
+    add(
+        "--reason", dest="reasons", action="append", metavar="R", help="only these, also http_404; repeatable"
+    )
+    add("--dry-run", action="store_true", help="say what would be asked for again, and why; do nothing")
+    _add_changes(parser)
     return parser
 
 
@@ -330,9 +375,13 @@ def _add_completion(actions: Any) -> ArgumentParser:
     return parser
 
 
-def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(default)s") -> None:
+def _add_workers(parser: ArgumentParser, default: int) -> None:
     parser.add_argument(
-        "--workers", type=int, default=default, metavar="N", help=f"processes; 0 works in this one ({text})"
+        "--workers",
+        type=int,
+        default=default,
+        metavar="N",
+        help="processes; 0 works in this one (%(default)s)",
     )
     parser.add_argument("--no-progress", action="store_true", help="say nothing while working")
 
@@ -340,8 +389,8 @@ def _add_workers(parser: ArgumentParser, default: int | None, text: str = "%(def
 def _take_defaults_from_environment(parser: ArgumentParser) -> None:
     for action in parser._actions:
         name = "RUNNER_" + (action.option_strings or [""])[-1].lstrip("-").replace("-", "_").upper()
-        if not action.option_strings or not os.environ.get(name):
-            continue
+        if not action.option_strings or not os.environ.get(name) or action.help == argparse.SUPPRESS:
+            continue  # (a hidden option is one that a job has frozen: the default of a new job is no matter)
         try:
             parser.set_defaults(**{action.dest: _from_environment(action, os.environ[name])})
         except (ValueError, argparse.ArgumentTypeError) as error:

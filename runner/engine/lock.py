@@ -35,14 +35,14 @@ class Lock:
         for _ in range(TRIES):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+                name = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
                 os.ftruncate(self._file, 0)
                 with contextlib.suppress(OSError):  # no room for a name: the lock holds without
-                    os.pwrite(self._file, owner.encode(), 0)
+                    os.pwrite(self._file, name.encode(), 0)
                 return
             time.sleep(PAUSE_SECONDS)
         raise BusyError(
-            f"{path.parent} is in use by {_owner(path)}. Wait for it, or stop it; "
+            f"{path.parent} is in use by {owner(path)}. Wait for it, or stop it; "
             "`runner status` shows how far it is."
         )
 
@@ -70,9 +70,10 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _owner(path: Path) -> str:
+def owner(path: Path) -> str:
+    """Who holds the lock, in words."""
     try:
-        owner = json.loads(path.read_text())
-        return f"process {owner['pid']} on {owner['host']}"
+        who = json.loads(path.read_text())
+        return f"process {who['pid']} on {who['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -85,8 +85,6 @@ class FetchOptions:
     def _check_texts(self) -> None:
         if self.transport not in TRANSPORTS:
             raise UsageError(f"--transport is one of {', '.join(TRANSPORTS)}, not {self.transport!r}.")
-        if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
-            raise UsageError(f"--ca-bundle: there is no file {self.ca_bundle!r}.")
         if not _LINE.fullmatch(self.user_agent):
             raise UsageError("--user-agent must be one line of printable ASCII.")
         for header in self.headers:
@@ -96,6 +94,11 @@ class FetchOptions:
             raise UsageError(f"--proxy must look like 'http://host:port', not {self.proxy!r}.")
         if self.proxy is not None and self.proxy.startswith("socks") and self.transport == "requests":
             raise UsageError("A SOCKS proxy needs --transport curl.")
+
+    def check_files(self) -> None:
+        """Raise UsageError if a file is missing; when it is wanted, as a job may have been moved since."""
+        if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
+            raise UsageError(f"--ca-bundle: there is no file {self.ca_bundle!r}; give another one.")
 
     @property
     def agent_token(self) -> str:

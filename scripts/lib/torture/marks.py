@@ -43,12 +43,13 @@ def run(options: argparse.Namespace, folder: Path, checks: Checks) -> None:
 
 def fill(folder: Path, urls: Path, count: int) -> None:
     """Make the job as if all but the last URL had been stored: small bodies, the real files."""
+    from runner.config import JobConfig
     from runner.download import FetchDetail
     from runner.engine.checkpoint import Checkpoint
     from runner.engine.items import DONE, Key, Mark, Result
     from runner.engine.shardfile import ShardFile, shard_file
     from runner.fetch.options import FetchOptions
-    from runner.job import JobConfig, JobFolder
+    from runner.job import JobFolder
 
     config = JobConfig(2, SHARD_SIZE, FetchOptions(allow_private=True))
     job = JobFolder.create(folder, [str(urls)], config)

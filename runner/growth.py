@@ -1,0 +1,57 @@
+"""Growth: what is new in further lists becomes further shards of a job."""
+
+from collections.abc import Sequence
+
+from .engine.files import sync_folder
+from .errors import JobError
+from .job import PARTIAL, SCRATCH, JobFolder
+from .manifest import Known, Summary, manifest_name, write_manifests, writing_to
+from .record import RECORD
+from .sources import rows
+from .sources.options import ListOptions
+
+
+def append(folder: JobFolder, lists: Sequence[str], options: ListOptions) -> Summary:
+    """Add what is new in these lists as further shards; the caller has the lock.
+
+    Manifests are made in a folder of their own and moved from there one by one; that job.json counts them
+    makes them part of the job, all at once. Raises ListError if a list cannot be read; the job is then as
+    it was before.
+    """
+    added = rows(lists, options, folder.path / SCRATCH)
+    _check_unused(folder)
+    partial = folder.path / PARTIAL
+    known = Known()
+    for path in folder.manifest_paths():
+        known.add_shard(path)
+    known.lines += sum(folder.record.uncounted)
+    with writing_to(folder.path):
+        partial.mkdir()
+        sync_folder(folder.path)
+    try:
+        with folder.keeper() as keeper:
+            keeper.drop_from(known.lines)
+            summary = write_manifests(added, partial, folder.config.shard_size, known, keeper.keep)
+        record = folder.record.grown(summary)
+        with writing_to(folder.path):
+            for shard in range(folder.record.shards, record.shards):
+                (partial / manifest_name(shard)).rename(folder.manifests / manifest_name(shard))
+            sync_folder(folder.manifests)
+        folder.rewrite(record)
+    finally:
+        folder.sweep()
+    return summary
+
+
+def _check_unused(folder: JobFolder) -> None:
+    """Refuse to give a new shard the number of one that was lost with its manifest."""
+    with folder.reader() as checkpoint:
+        used = set(checkpoint.tally("download")) if checkpoint else set()
+    for output in (folder.batches, folder.hashes):
+        used |= {int(path.stem) for path in output.glob("*.lmdb") if path.stem.isdigit()}
+    lost = sorted(shard for shard in used if shard >= folder.record.shards)
+    if lost:
+        raise JobError(
+            f"{folder.path} has images or marks of shard {lost[0]}, which {RECORD} does not count: "
+            "restore job.json and the manifests from a copy."
+        )
