@@ -19,6 +19,7 @@ from ..options import ExportOptions, Filters, Rendering, Selection
 from ..pipeline import ExportReport, Job
 from ..retry import Verdict
 from ..sources.options import ListOptions
+from ..sources.text import PERCENT
 from ..status import Status
 from .progress import ProgressBar
 
@@ -243,7 +244,9 @@ def _as_json(item: ListedItem) -> str:
 
 
 def _as_url(item: ListedItem) -> str:
-    return item.url.encode(errors="backslashreplace").decode()
+    """The URL as a line of a text list: one from JSON may hold what no line can."""
+    url = item.url.replace("\n", "%0A").translate(PERCENT)
+    return url.encode(errors="backslashreplace").decode()
 
 
 def _as_line(item: ListedItem) -> str:

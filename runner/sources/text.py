@@ -12,7 +12,7 @@ from .records import fault, is_usual, make_row
 MAX_LINE = 64 * 1024  # bytes; no server takes a URL of that length
 _BOM = "\ufeff"
 # What "surrogateescape" makes of bytes that are not UTF-8.
-_PERCENT = {0xDC00 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
+PERCENT = {0xDC00 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
 
 
 def read(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | None]:
@@ -41,7 +41,7 @@ def _closer(line: bytes, name: str, number: int) -> Row | None:
     """The row of a line that needs a closer look."""
     url = line.decode("utf-8", "surrogateescape").strip()
     if not url.isascii():
-        url = url.translate(_PERCENT)
+        url = url.translate(PERCENT)
         if url.startswith(_BOM):
             url = url.lstrip(_BOM).strip()
     if isinstance(line, CutLine):
