@@ -8,17 +8,25 @@ import pytest
 
 from runner.fetch.options import FetchOptions
 from runner.fetch.policy import DOUBTFUL, PERMANENT, TRANSIENT, Fetch, Policy, Retry
+from runner.fetch.reasons import REASONS, reason
 from runner.fetch.transport import Exchange, Request
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fetching.md"
-ROW = re.compile(r"\| `(\w+|http_<code>)` \| .+ \| (yes|once|no) \|")
+ROW = re.compile(r"\| `(\w+|http_<code>|http_5<xx>)` \| .+ \| (yes|once|no) \| (yes|no) \|")
 
-ASKED_AGAIN = {match[1]: match[2] for match in map(ROW.fullmatch, DOCUMENT.read_text().splitlines()) if match}
+ROWS = [match for match in map(ROW.fullmatch, DOCUMENT.read_text().splitlines()) if match]
+ASKED_AGAIN = {row[1]: row[2] for row in ROWS}
+LATER = {row[1]: row[3] == "yes" for row in ROWS}
 RETRIES = 5
 
 
 def test_every_reason_is_in_the_table() -> None:
-    assert set(ASKED_AGAIN) == TRANSIENT | DOUBTFUL | PERMANENT | {"http_<code>", "crashed"}
+    assert set(ASKED_AGAIN) == TRANSIENT | DOUBTFUL | PERMANENT | {"http_<code>", "http_5<xx>", "crashed"}
+
+
+def test_what_a_retry_asks_again() -> None:
+    assert LATER == {name: REASONS[name].passes if name in REASONS else reason(name).passes for name in LATER}
+    assert REASONS.keys() <= LATER.keys()
 
 
 @pytest.mark.parametrize("reason", sorted(ASKED_AGAIN.keys() - {"invalid_url", "scheme", "crashed"}))
@@ -49,6 +57,8 @@ def failed(reason: str) -> Exchange:
             return Exchange(request, 302, [("location", "http://[::1")], b"", None)
         case "http_<code>":
             return Exchange(request, 404, [], b"", None)
+        case "http_5<xx>":
+            return Exchange(request, 501, [], b"", None)
     if reason.startswith("http_"):
         return Exchange(request, int(reason.removeprefix("http_")), [], b"", None)
     return Exchange(request, None, [], b"", reason)

@@ -422,11 +422,14 @@ def test_a_dry_run_says_what_and_why_and_does_nothing(cli, failing, tmp_path):
     assert status(cli)["items"]["failed"] == 6
 
 
-def test_an_unknown_reason_is_a_usage_error_that_names_those_there_are(cli, failing):
+def test_an_unknown_reason_is_a_usage_error_that_names_those_there_are(cli, failing, capsys):
     for wrong in ("http", "http_999999", "http_<code>", "slow", ""):
-        code, _, err = cli("retry", "job", "--reason", wrong)
-        assert code == 2
-        assert "timeout, " in err
+        with pytest.raises(SystemExit) as caught:
+            cli("retry", "job", "--reason", wrong, "--timeout", 3)
+        assert caught.value.code == 2
+        assert "timeout, " in capsys.readouterr().err
+        with pytest.raises(UsageError, match="timeout, "):
+            Job.open("job").retry([wrong])
     assert status(cli)["items"]["failed"] == 6
 
 

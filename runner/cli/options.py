@@ -1,7 +1,6 @@
 """The command line's grammar: commands, options, and their defaults from the environment."""
 
 import argparse
-import os
 import re
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -11,18 +10,18 @@ from typing import Any
 from .. import __version__
 from ..config import CHANGEABLE, READING, JobConfig
 from ..fetch.options import TRANSPORTS, FetchOptions
+from ..fetch.reasons import REASONS, exists
 from ..listing import STATES
 from ..options import ENCODINGS, FORMATS, POLICIES, RESIZES, ExportOptions, Filters, Rendering, Selection
 from ..sources.options import FORMATS as LIST_FORMATS
 from ..sources.options import ListOptions
 from . import commands, completion
+from .environment import CommandParser
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _SETTINGS = JobConfig().options().keys()
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
 
 
 def _size(text: str) -> int:
@@ -48,6 +47,13 @@ def _formats(text: str) -> tuple[str, ...]:
     aliases = {"jpg": "jpeg", "tif": "tiff"}
     names = [name.strip().lower() for name in text.split(",")]
     return tuple(aliases.get(name, name) for name in names if name)
+
+
+def _reason(text: str) -> str:
+    """Why a URL can fail: timeout, http_404."""
+    if not exists(text):
+        raise argparse.ArgumentTypeError(f"there is no reason {text!r}; the reasons: {', '.join(REASONS)}")
+    return text
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -100,7 +106,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
     actions = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
     )
     for add in (
         _add_start,
@@ -118,14 +124,6 @@ def build_parser() -> ArgumentParser:
     ):
         add(actions)
     return parser
-
-
-class _CommandParser(ArgumentParser):
-    """The parser of one command; only when that command is given does its environment count."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        _take_defaults_from_environment(self)
-        return super().parse_known_args(args, namespace)
 
 
 def _command(
@@ -240,9 +238,8 @@ def _add_retry(actions: Any) -> ArgumentParser:
     text = "ask again for URLs that failed: all that may succeed later, or those of some reasons"
     parser = _command(actions, "retry", commands.retry, text, "runner retry cats --timeout 60")
     add = parser.add_argument
-    add(
-        "--reason", dest="reasons", action="append", metavar="R", help="only these, also http_404; repeatable"
-    )
+    text = "only what failed for this reason, also http_404; repeatable"
+    add("--reason", dest="reasons", type=_reason, action="append", metavar="R", help=text)
     add("--dry-run", action="store_true", help="say what would be asked for again, and why; do nothing")
     _add_changes(parser)
     return parser
@@ -384,25 +381,3 @@ def _add_workers(parser: ArgumentParser, default: int) -> None:
         help="processes; 0 works in this one (%(default)s)",
     )
     parser.add_argument("--no-progress", action="store_true", help="say nothing while working")
-
-
-def _take_defaults_from_environment(parser: ArgumentParser) -> None:
-    for action in parser._actions:
-        name = "RUNNER_" + (action.option_strings or [""])[-1].lstrip("-").replace("-", "_").upper()
-        if not action.option_strings or not os.environ.get(name) or action.help == argparse.SUPPRESS:
-            continue  # (a hidden option is one that a job has frozen: the default of a new job is no matter)
-        try:
-            parser.set_defaults(**{action.dest: _from_environment(action, os.environ[name])})
-        except (ValueError, argparse.ArgumentTypeError) as error:
-            parser.error(f"{name} in the environment: {error}")
-
-
-def _from_environment(action: argparse.Action, text: str) -> Any:
-    if action.nargs == 0:
-        if text.lower() not in _TRUE | _FALSE:
-            raise ValueError(f"{text!r} is neither yes nor no")
-        return text.lower() in _TRUE
-    value = action.type(text) if callable(action.type) else text
-    if action.choices is not None and value not in action.choices:
-        raise ValueError(f"{text!r} is not one of {', '.join(map(str, action.choices))}")
-    return [value] if isinstance(action, argparse._AppendAction) else value
