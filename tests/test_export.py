@@ -397,7 +397,7 @@ def written_without_marks(job: Job, out: Path) -> Iterator[Result | None]:
         claim(stage.out, job.path.resolve(), checkpoint, stage.name)
         prepare(stage, Kept(table, job.shards, ExportOptions()), checkpoint)
     yield from stage.process(stage.read(0, [1, 2]))
-    (out / "00000/.000000003.jpg.part").write_bytes(b"half")
+    (out / ".00000.part/000000003.jpg").write_bytes(b"half")
 
 
 def test_killed_before_the_first_mark_it_goes_on(job: Job, tmp_path: Path, out: Path) -> None:
@@ -416,6 +416,21 @@ def test_what_a_killed_run_wrote_and_is_kept_no_longer_goes(job: Job, tmp_path: 
     job.export(tmp_path / "undisturbed", limit=1)
 
     assert contents(out) == contents(tmp_path / "undisturbed")
+
+
+def test_killed_before_a_new_shard_has_its_name_nothing_is_written_again(job: Job, out: Path) -> None:
+    stage = job.stage(out)
+    with job.table() as table, job.checkpoint() as checkpoint:
+        kept = Kept(table, job.shards, ExportOptions())
+        claim(stage.out, job.path.resolve(), checkpoint, stage.name)
+        run(stage, kept.work(), checkpoint, workers=0)
+    assert not list(out.glob("0*"))
+    written = {path.name: path.stat().st_ino for path in out.glob(".*/*")}
+    assert len(written) == 7
+
+    job.export(out)
+
+    assert {path.name: path.stat().st_ino for path in out.glob("0*/*")} == written
 
 
 def test_killed_after_the_run_the_next_export_does_the_rest(job: Job, tmp_path: Path, out: Path) -> None:
@@ -437,7 +452,7 @@ def test_killed_after_the_run_the_next_export_does_the_rest(job: Job, tmp_path: 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(workers: int, job: Job, out: Path) -> None:
-    obstacle = out / "00001/.000010002.jpg.part"
+    obstacle = out / ".00001.part/000010002.jpg"
     obstacle.parent.mkdir(parents=True)
     with job.checkpoint() as checkpoint:
         checkpoint.set_note(job.stage(out).name, b"begun")

@@ -47,13 +47,75 @@ def test_a_name_is_made_of_the_key() -> None:
     assert image_name(Key(123_456, 0), ".webp") == "123456/1234560000.webp"
 
 
+def write(folder: ImageFolder, key: Key, data: bytes) -> None:
+    """An image and nothing else, of a shard that is finished."""
+    folder.write(key, data)
+    folder.publish(key.shard, [key.index])
+
+
 def test_an_image_is_written_and_found(out: Path) -> None:
     ImageFolder(out).write(KEY, b"12345")
     ImageFolder(out).write(Key(17, 12_345), b"1")
+    ImageFolder(out).publish(17, [42, 12_345])
 
     assert (out / "00017/000170042.jpg").read_bytes() == b"12345"
     assert ImageFolder(out).sizes(17) == {42: 5, 12_345: 1}
     assert ImageFolder(out).sizes(18) == {}
+
+
+def test_a_new_shard_appears_as_a_whole(out: Path) -> None:
+    folder = ImageFolder(out)
+    folder.write(Key(17, 1), b"one")
+    folder.write(Key(17, 2), b"two")
+    assert names(out) == [".00017.part", ".00017.part/000170001.jpg", ".00017.part/000170002.jpg"]
+    assert folder.sizes(17) == {1: 3, 2: 3}
+
+    folder.publish(17, [1, 2])
+    folder.publish(18, [])
+
+    assert names(out) == ["00017", "00017/000170001.jpg", "00017/000170002.jpg"]
+    assert folder.sizes(17) == {1: 3, 2: 3}
+
+
+def test_an_image_of_a_shard_that_is_there_appears_by_itself(out: Path) -> None:
+    folder = ImageFolder(out)
+    write(folder, KEY, b"before")
+
+    folder.write(KEY, b"after")
+    folder.write(Key(17, 43), b"new")
+
+    assert (out / "00017/000170042.jpg").read_bytes() == b"after"
+    assert names(out) == ["00017", "00017/000170042.jpg", "00017/000170043.jpg"]
+
+
+def test_what_was_not_written_to_the_end_never_appears(out: Path) -> None:
+    folder = ImageFolder(out)
+    folder.write(Key(17, 1), b"whole")
+    folder.write(Key(17, 2), b"half an ima")
+    folder.write(Key(17, 3), b"half")
+    folder.write(Key(17, 3), b"all")
+    ImageFolder(out, ".png").write(Key(17, 1), b"as another run wanted it")
+
+    folder.publish(17, [1, 3])
+
+    assert names(out) == ["00017", "00017/000170001.jpg", "00017/000170003.jpg"]
+    assert (out / "00017/000170003.jpg").read_bytes() == b"all"
+
+
+def test_a_folder_made_by_somebody_meanwhile_takes_the_images_in(out: Path) -> None:
+    folder = ImageFolder(out)
+    folder.write(Key(17, 1), b"new")
+    (out / "00017").mkdir()
+    (out / "00017/notes.txt").write_text("mine")
+    (out / "00017/000170001.jpg").write_bytes(b"old")
+    folder.write(Key(17, 2), b"newer")
+    assert folder.sizes(17) == {1: 3, 2: 5}
+
+    folder.publish(17, [1, 2])
+
+    assert names(out / "00017") == ["000170001.jpg", "000170002.jpg", "notes.txt"]
+    assert (out / "00017/000170001.jpg").read_bytes() == b"new"
+    assert names(out / ".00017.part") == []
 
 
 def test_what_a_killed_run_left_is_overwritten(out: Path) -> None:
@@ -67,6 +129,7 @@ def test_what_a_killed_run_left_is_overwritten(out: Path) -> None:
 
 def test_pruning_deletes_images_and_leftovers_and_nothing_else(out: Path) -> None:
     folder = ImageFolder(out)
+    (out / "00017").mkdir()
     for index in (1, 2, 3):
         folder.write(Key(17, index), b"x")
     others = [
@@ -88,6 +151,7 @@ def test_pruning_deletes_images_and_leftovers_and_nothing_else(out: Path) -> Non
 
 
 def test_images_of_another_suffix_have_no_size_and_go(out: Path) -> None:
+    (out / "00017").mkdir()
     for index in (1, 2):
         ImageFolder(out).write(Key(17, index), b"jpeg")
     folder = ImageFolder(out, ".png")
@@ -101,7 +165,7 @@ def test_images_of_another_suffix_have_no_size_and_go(out: Path) -> None:
 
 
 def test_an_empty_shard_folder_goes(out: Path) -> None:
-    ImageFolder(out).write(KEY, b"x")
+    write(ImageFolder(out), KEY, b"x")
 
     assert ImageFolder(out).prune(17, (), EVERYTHING) == 1
     assert ImageFolder(out).prune(17, (), EVERYTHING) == 0

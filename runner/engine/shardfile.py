@@ -27,7 +27,7 @@ from .wreck import Entry, Wreck
 PAYLOADS = "payloads"
 MARKS = "marks"
 # Payloads read in one go between two yields: enough to be quick, little enough to hold in memory.
-READ_AHEAD_BYTES = 4 << 20
+READ_AHEAD_BYTES = 1 << 18
 # Longer values are not looked at as labels of a damaged file: a mark is a few hundred bytes.
 LONGEST_LABEL = 1 << 14
 RESCUED_TOGETHER = 64

@@ -69,6 +69,7 @@ def finish(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Pa
 def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Path) -> Iterator[Line]:
     for shard, members in kept:
         indices = _written(_marks(checkpoint, stage, shard, members))
+        stage.folder.publish(shard, indices)
         if indices:
             rows = read_rows(manifests / manifest_name(shard), indices)
             found = stage.fingerprints(shard, indices)
