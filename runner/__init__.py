@@ -67,7 +67,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names} 
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: a worker process needs few of the modules behind them."""
+    """Load a public name when it is first asked for: a worker needs few of the modules behind them."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF.get(name, ".errors"), __name__), name)

@@ -15,6 +15,7 @@ from .engine.items import DONE, Item, Key, Mark, Result
 from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
 from .imaging import Undecodable, displayed, open_image, orientation, untrusted
+from .luma import luma
 
 # How the hash is made and by which versions. Hashes of different recipes must not be compared: another JPEG
 # decoder or another resize changes a bit of some.
@@ -32,9 +33,6 @@ MEMORY_LIMIT = 2 << 30
 # Distinct images of which a worker remembers what it found: 5 MB at most.
 REMEMBERED = 16_384
 
-# What the pHash reads of an image: this many luma pixels squared.
-_LUMA_SIDE = 32
-
 
 def fingerprint(data: bytes, sha256: bytes | None = None) -> Fingerprint:
     """Decode an image and describe it; ``sha256`` of the data if it is known already. Raises Undecodable."""
@@ -44,8 +42,8 @@ def fingerprint(data: bytes, sha256: bytes | None = None) -> Fingerprint:
         mode = image.mode
         turn = orientation(image)
         upright = displayed(image)
-        luma = upright.convert("L").resize((_LUMA_SIDE, _LUMA_SIDE), Image.Resampling.LANCZOS)
-    pixels = np.asarray(luma)
+        grey = luma(upright if upright.mode == "L" else upright.convert("L"))
+    pixels = np.asarray(grey)
     return Fingerprint(
         sha256=sha256 or hashlib.sha256(data).digest(),
         size=len(data),
@@ -54,15 +52,15 @@ def fingerprint(data: bytes, sha256: bytes | None = None) -> Fingerprint:
         format=kind,
         mode=mode,
         orientation=turn,
-        phash=_phash(luma),
+        phash=_phash(grey),
         contrast=float(pixels.std()),
         levels=int(np.count_nonzero(np.bincount(pixels.ravel()))),
     )
 
 
-def _phash(luma: Image.Image) -> bytes:
-    # imagehash begins with the very steps that made ``luma``: on their result they change nothing.
-    return np.packbits(imagehash.phash(luma).hash).tobytes()
+def _phash(grey: Image.Image) -> bytes:
+    # imagehash begins with the very steps that made ``grey``: on their result they change nothing.
+    return np.packbits(imagehash.phash(grey).hash).tobytes()
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,12 @@ def _start(descriptors: list[int], number: int) -> "subprocess.Popen[bytes]":
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            # A worker is one of many: numpy's library of linear algebra needs no threads of its own.
+            env={
+                "OPENBLAS_NUM_THREADS": "1",
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
