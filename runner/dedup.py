@@ -174,12 +174,6 @@ class DedupTable(Closing):
         """Index -> the image that stands for it, of the shard's duplicates."""
         return {index: Key(*_KEY.unpack(key)) for index, key in self._of_shard("duplicates", shard)}
 
-    def duplicate_of(self, key: Key) -> Key | None:
-        """The image that stands for this one; None if it is no duplicate."""
-        with self._store.read() as txn:
-            found = self._store.get(txn, "duplicates", _KEY.pack(*key))
-        return None if found is None else Key(*_KEY.unpack(found))
-
     def kept_keys(self) -> npt.NDArray[np.uint64]:
         """Every kept image as shard << 32 | index, ascending."""
         return self._numbers("kept", ">u8", keys=True)

@@ -67,7 +67,8 @@ def _phash(grey: Image.Image) -> bytes:
 class HashStage:
     """Fingerprints of the images in ``batches``; payload ``Fingerprint.pack()``, mark ``DONE``.
 
-    An image that does not decode gets a mark with one of ``imaging.REASONS`` and no payload.
+    An image that does not decode gets a mark with one of ``imaging.REASONS``, the sha256 of its bytes as the
+    detail, and no payload.
     ``memory_limit``: bytes that the process running the stage may allocate from then on; None in a process
     that is not ours to limit.
     """
@@ -117,7 +118,7 @@ def _examine(data: bytes, sha256: bytes) -> tuple[Mark, bytes | None]:
     try:
         record = fingerprint(data, sha256).pack()
     except Undecodable as error:
-        return Mark(error.reason), None
+        return Mark(error.reason, detail=(sha256,)), None
     return Mark(DONE, len(data)), record
 
 

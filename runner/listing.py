@@ -111,8 +111,10 @@ def _findings(folder: JobFolder, checkpoint: Checkpoint, shard: int) -> dict[int
 
 
 def _finding(mark: Mark, fingerprint: Fingerprint | None) -> dict[str, Any]:
+    # Unknown of what a worker died of, and of what did not decode in a job of an earlier version.
+    sha256 = fingerprint.sha256 if fingerprint else next(iter(mark.detail), None)
     return {
-        "sha256": fingerprint.sha256.hex() if fingerprint else None,
+        "sha256": sha256.hex() if sha256 else None,
         "width": fingerprint.width if fingerprint else None,
         "height": fingerprint.height if fingerprint else None,
         "format": fingerprint.format if fingerprint else None,

@@ -159,6 +159,9 @@ def test_ls_adds_what_the_hash_pass_found(cli, site, job):
     assert found["copy.jpg"]["sha256"] == found["0.jpg"]["sha256"]
     assert found["broken.jpg"]["decode"] == "truncated"
     assert found["broken.jpg"]["phash"] is None
+    broken = COPY[:3000]
+    assert found["broken.jpg"]["sha256"] == hashlib.sha256(broken).hexdigest()
+    assert found["broken.jpg"]["bytes"] == len(broken)
 
 
 def test_a_finished_job_is_resumed_without_a_request(cli, site, job):

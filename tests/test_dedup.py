@@ -400,8 +400,6 @@ def test_readers(job: Job) -> None:
         assert list(table.kept(1)) == []
         assert list(table.kept(2)) == [(7, 0)]
         assert table.duplicates(2) == {1: Key(0, 5)}
-        assert table.duplicate_of(Key(2, 1)) == Key(0, 5)
-        assert table.duplicate_of(Key(0, 5)) is None
 
 
 def test_rows_of_many_commits(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -378,7 +378,7 @@ def test_stage_reads_and_describes_what_is_stored(tmp_path: Path) -> None:
     record = fingerprint(encode(PICTURE)).pack()
     assert results == [
         Result(Key(3, 0), Mark(DONE, len(encode(PICTURE))), record),
-        Result(Key(3, 2), Mark("format")),
+        Result(Key(3, 2), Mark("format", detail=(hashlib.sha256(b"junk").digest(),))),
     ]
 
 
