@@ -3,6 +3,7 @@
 import os
 import resource
 import threading
+import weakref
 from array import array
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .pipeline import Job
 
 T = TypeVar("T")
-R = TypeVar("R")
 # Each image as shard << 32 | index. Not of numpy, which most who import runner have no use for.
 Keys: TypeAlias = "array[int]"
 
@@ -58,7 +58,7 @@ class StoredItem:
     def _known(self) -> Row:
         if self._row is None:
             assert self._rows is not None
-            self._row = self._rows.use(self.shard, lambda rows: rows[self.index])
+            self._row = self._rows.get(self.shard)[self.index]
         return self._row
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,9 +103,7 @@ class Images:
         self._verify = verify
         self._urls: _UrlIndex | None = None
         self._rows = _PerShard(lambda shard: Rows(manifests / manifest_name(shard)))
-        self._files = _PerShard(
-            lambda shard: ShardFile(shard_file(batches, shard), readonly=True), ShardFile.close
-        )
+        self._files = _PerShard(lambda shard: ShardFile(shard_file(batches, shard), readonly=True))
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -118,10 +116,10 @@ class Images:
         if isinstance(position, slice):
             return self._part(position)
         shard, index = _split(self._keys[position])
-        body = self._files.use(shard, lambda file: file.payload(index, checked=self._verify))
+        body = self._files.get(shard).payload(index, checked=self._verify)
         if body is None:
             raise _missing(shard, index)
-        return StoredItem(shard, index, rows=self._rows), body
+        return StoredItem(shard, index, None, self._rows), body
 
     def __iter__(self) -> Iterator[Image]:
         """One after the other, which reads whole stretches of the files: the quickest way to see them all."""
@@ -143,7 +141,7 @@ class Images:
             self._urls = _UrlIndex(self._list_urls(), len(self))
         wanted = normal_form(url)
         for position in self._urls.candidates(wanted):
-            if normal_form(StoredItem(*_split(self._keys[position]), rows=self._rows).url) == wanted:
+            if normal_form(StoredItem(*_split(self._keys[position]), None, self._rows).url) == wanted:
                 return self[position]
         raise KeyError(url)
 
@@ -178,27 +176,39 @@ def images(job: "Job | str | Path") -> Iterator[Image]:
 class _PerShard(Generic[T]):
     """What is made of a shard when it is needed, and kept for the next time, in the process that made it."""
 
-    def __init__(self, make: Callable[[int], T], discard: Callable[[T], None] | None = None) -> None:
+    def __init__(self, make: Callable[[int], T]) -> None:
         self._make = make
-        self._discard = discard
-        self._of_process: dict[int, tuple[threading.Lock, dict[int, T]]] = {}
+        self.begin()
+        _per_shard.add(self)
 
-    def use(self, shard: int, read: Callable[[T], R]) -> R:
-        """What ``read`` makes of it; one thread at a time."""
-        process = os.getpid()  # a child has no use for what its parent made, nor for a lock that it held
-        lock, kept = self._of_process.get(process) or self._of_process.setdefault(
-            process, (threading.Lock(), {})
-        )
-        with lock:
-            made = kept.pop(shard, None)
+    def begin(self) -> None:
+        """Have nothing made yet."""
+        self._made: dict[int, T] = {}
+        self._lock = threading.Lock()
+
+    def get(self, shard: int) -> T:
+        made = self._made.get(shard)
+        return self._added(shard) if made is None else made
+
+    def _added(self, shard: int) -> T:
+        with self._lock:
+            made = self._made.get(shard)
             if made is None:
-                while len(kept) >= _most_open():
-                    oldest = kept.pop(next(iter(kept)))
-                    if self._discard:
-                        self._discard(oldest)
-                made = self._make(shard)
-            kept[shard] = made
-            return read(made)
+                while len(self._made) >= _most_open():
+                    del self._made[next(iter(self._made))]  # whoever uses it still has it
+                made = self._made[shard] = self._make(shard)
+            return made
+
+
+_per_shard: "weakref.WeakSet[_PerShard[Any]]" = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for each in _per_shard:
+        each.begin()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _most_open() -> int:

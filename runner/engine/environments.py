@@ -9,6 +9,7 @@ files of its own. No transaction is under way while this process forks.
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,12 +51,14 @@ class Environment:
 
 
 _open: dict[tuple[int, int], Environment] = {}
-_guard = threading.RLock()  # the garbage collector may close a forgotten reader at any moment, also in here
+_released: deque[Environment] = deque()
+_guard = threading.Lock()
 
 
 def share(path: Path, opener: Opener, *, writable: bool) -> Environment:
     """The environment of a file, opened if nobody here has it open, or not as it is wanted."""
     with _guard:
+        _close_unused()
         environment = _open.get(_identity(path)) if path.exists() else None
         if environment is None:
             environment = Environment(opener, writable=writable)
@@ -67,8 +70,18 @@ def share(path: Path, opener: Opener, *, writable: bool) -> Environment:
 
 
 def release(environment: Environment) -> None:
-    """Be done with it; the last one closes the file."""
-    with _guard:
+    """Be done with it; the last one closes the file. Never waits: the garbage collector calls it too."""
+    _released.append(environment)
+    if _guard.acquire(blocking=False):
+        try:
+            _close_unused()
+        finally:
+            _guard.release()
+
+
+def _close_unused() -> None:
+    while _released:
+        environment = _released.popleft()
         environment.users -= 1
         if environment.users == 0:
             environment.env.close()

@@ -6,6 +6,7 @@ Never a store carried over a fork: open it where it is used.
 import errno
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TypeVar
 import lmdb
 
 from .closing import Closing
-from .environments import Opened, Tables, release, share
+from .environments import Opened, release, share
 from .errors import DamagedError, DiskFullError, StoreError
 from .files import sync_folder
 from .seal import SealError
@@ -49,7 +50,6 @@ class Store(Closing):
     def __init__(self, path: Path, tables: Sequence[str], *, readonly: bool = False) -> None:
         self.path = path
         self.readonly = readonly
-        self._closed = False
         new = not path.exists()
         if new and readonly:
             raise DamagedError(path, "it is missing")
@@ -58,11 +58,12 @@ class Store(Closing):
         try:
             if not new:
                 check_length(path)
-            self._shared = share(path, partial(self._open, tables), writable=not readonly)
+            self._shared = share(path, partial(_open, path, tables, readonly), writable=not readonly)
         except (OSError, lmdb.Error) as error:
             if new:  # a full disk may have taken half of what an empty file begins with
                 path.unlink(missing_ok=True)
             raise self._translate(error) from error
+        self._release = weakref.finalize(self, release, self._shared)  # also if nobody closes it
         if new:
             sync_folder(path.parent)
 
@@ -72,54 +73,6 @@ class Store(Closing):
             self._shared.reopen()
         except (OSError, lmdb.Error) as error:
             raise self._translate(error) from error
-
-    def _open(self, tables: Sequence[str]) -> Opened:
-        try:
-            self._allocate_lock()
-            env = self._open_file(len(tables), lock=True)
-        except (OSError, lmdb.Error):
-            if not self.readonly:
-                raise
-            # In a folder that we may not write to there is no lock file to share, and no writer either.
-            env = self._open_file(len(tables), lock=False)
-        try:
-            return env, self._open_tables(env, tables)
-        except BaseException:
-            env.close()
-            raise
-
-    def _allocate_lock(self) -> None:
-        """LMDB maps its lock file: a page of it that a full disk cannot provide would kill the process."""
-        file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.posix_fallocate(file, 0, LOCK_BYTES)
-        finally:
-            os.close(file)
-
-    def _open_file(self, tables: int, *, lock: bool) -> lmdb.Environment:
-        return lmdb.open(
-            str(self.path),
-            map_size=FIRST_MAP_SIZE,
-            subdir=False,
-            readonly=self.readonly,
-            create=not self.readonly,
-            max_dbs=tables,
-            # Readers go through a file in order: from a cold disk 20 times faster. Writers do not.
-            readahead=self.readonly,
-            lock=lock,
-            lib_version=LMDB_ENGINE,
-        )
-
-    def _open_tables(self, env: lmdb.Environment, names: Sequence[str]) -> Tables:
-        tables: Tables = {}
-        for name in names:
-            try:
-                tables[name] = env.open_db(name.encode(), create=not self.readonly)
-            except (lmdb.NotFoundError, lmdb.ReadonlyError):
-                if not self.readonly:
-                    raise
-                tables[name] = None  # the writer was killed before its first commit: empty
-        return tables
 
     def cursor(self, txn: lmdb.Transaction, table: str) -> "lmdb.Cursor | None":
         """A cursor over a table; None where the table was never created."""
@@ -202,9 +155,7 @@ class Store(Closing):
         return shutil.disk_usage(self.path.parent).free < FULL_BELOW
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            release(self._shared)
+        self._release()
 
 
 class _Read:
@@ -235,3 +186,52 @@ class _Read:
             self._store._shared.lock.release()
         if isinstance(error, (SealError, lmdb.Error)):
             raise self._store._translate(error) from error
+
+
+def _open(path: Path, names: Sequence[str], readonly: bool) -> Opened:
+    try:
+        _allocate_lock(path)
+        env = _open_file(path, len(names), readonly, lock=True)
+    except (OSError, lmdb.Error):
+        if not readonly:
+            raise
+        # In a folder that we may not write to there is no lock file to share, and no writer either.
+        env = _open_file(path, len(names), readonly, lock=False)
+    try:
+        return env, {name: _open_table(env, name, readonly) for name in names}
+    except BaseException:
+        env.close()
+        raise
+
+
+def _allocate_lock(path: Path) -> None:
+    """LMDB maps its lock file: a page of it that a full disk cannot provide would kill the process."""
+    file = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(file, 0, LOCK_BYTES)
+    finally:
+        os.close(file)
+
+
+def _open_file(path: Path, tables: int, readonly: bool, *, lock: bool) -> lmdb.Environment:
+    return lmdb.open(
+        str(path),
+        map_size=FIRST_MAP_SIZE,
+        subdir=False,
+        readonly=readonly,
+        create=not readonly,
+        max_dbs=tables,
+        # Readers go through a file in order: from a cold disk 20 times faster. Writers do not.
+        readahead=readonly,
+        lock=lock,
+        lib_version=LMDB_ENGINE,
+    )
+
+
+def _open_table(env: lmdb.Environment, name: str, readonly: bool) -> "lmdb._Database | None":
+    try:
+        return env.open_db(name.encode(), create=not readonly)
+    except (lmdb.NotFoundError, lmdb.ReadonlyError):
+        if readonly:
+            return None  # the writer was killed before its first commit: empty
+        raise
