@@ -10,11 +10,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import brotli
 import pytest
 import webserver as web
 from webserver import JPEG, Handler, Visit, WebServer, answer, in_turn, raw
 
 from runner.fetch import FetchOptions, Transport, open_transport
+from runner.fetch.decoding import zstd
 from runner.fetch.options import TRANSPORTS
 from runner.fetch.transport import Exchange, Request
 
@@ -63,10 +65,33 @@ def reset_in_the_middle(visit: Visit) -> None:
     visit.reset()
 
 
-def gzipped(body: bytes, times: int = 1) -> Handler:
-    for _ in range(times):
-        body = gzip.compress(body)
-    return answer(body, headers=["Content-Encoding: " + ", ".join(["gzip"] * times)])
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "bare deflate": lambda body: zlib.compress(body, wbits=-15),
+    "br": brotli.compress,
+    "zstd": zstd.compress,
+}
+ENCODINGS = ("gzip", "deflate", "br", "zstd")
+BOMB = bytes(30_000_000)
+
+
+def encoded(body: bytes, *layers: str) -> Handler:
+    for layer in layers:
+        body = COMPRESS[layer](body)
+    return answer(body, headers=["Content-Encoding: " + ", ".join(layers).replace("bare ", "")])
+
+
+def changed(layer: str, change: Callable[[bytes], bytes]) -> Handler:
+    """A body that was damaged after it was encoded."""
+    return answer(change(COMPRESS[layer](JPEG)), headers=[f"Content-Encoding: {layer}"])
+
+
+def wide_zstd() -> Handler:
+    """A frame that obliges whoever decodes it to keep the last 128 MB."""
+    stream = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
+    return answer(stream.compress(JPEG) + stream.flush(), headers=["Content-Encoding: zstd"])
 
 
 def endless_404(visit: Visit) -> None:
@@ -90,11 +115,12 @@ STORED: dict[str, Handler] = {
     "interim answers": raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + OK + LENGTH + b"\r\n" + JPEG),
     "early hints": raw(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK + LENGTH + b"\r\n" + JPEG),
     "a space before the colon": raw(OK + LENGTH.replace(b":", b" :") + b"\r\n" + JPEG),
-    "gzip": gzipped(JPEG),
-    "gzip twice": gzipped(JPEG, times=2),
-    "x-gzip": answer(gzip.compress(JPEG), headers=["Content-Encoding: x-gzip"]),
-    "deflate": answer(zlib.compress(JPEG), headers=["Content-Encoding: deflate"]),
-    "bare deflate": answer(zlib.compress(JPEG, wbits=-15), headers=["Content-Encoding: deflate"]),
+    **{layer: encoded(JPEG, layer) for layer in COMPRESS},
+    "gzip twice": encoded(JPEG, "gzip", "gzip"),
+    "gzip in brotli in zstandard": encoded(JPEG, "gzip", "br", "zstd"),
+    "two headers of encodings": answer(
+        gzip.compress(brotli.compress(JPEG)), headers=["Content-Encoding: br", "content-encoding: GZIP"]
+    ),
     "identity": answer(JPEG, headers=["Content-Encoding: identity"]),
     "many cookies": answer(JPEG, headers=[f"Set-Cookie: c{number}=x" for number in range(90)]),
 }
@@ -111,8 +137,9 @@ FAILED: dict[str, tuple[Handler, int | None, str]] = {
     "is too large": (answer(bytes(MAX_BYTES + 1)), 200, "too_large"),
     "says it is too large": (raw(OK + b"Content-Length: 1000001\r\n\r\n"), 200, "too_large"),
     "says it is huge": (raw(OK + b"Content-Length: 99999999999999999999\r\n\r\n"), None, "too_large"),
-    "a gzip bomb": (gzipped(bytes(30_000_000)), 200, "too_large"),
-    "a gzip bomb in gzip": (gzipped(bytes(30_000_000), times=2), 200, "too_large"),
+    **{f"a {layer} bomb": (encoded(BOMB, layer), 200, "too_large") for layer in COMPRESS},
+    "a gzip bomb in gzip": (encoded(BOMB, "gzip", "gzip"), 200, "too_large"),
+    "a brotli bomb in gzip": (encoded(BOMB, "br", "gzip"), 200, "too_large"),
     "shorter than its length": (raw(OK + b"Content-Length: 99999\r\n\r\n" + JPEG), 200, "truncated"),
     "a chunk cut short": (raw(CHUNKED + b"fff\r\n" + JPEG), 200, "truncated"),
     "no last chunk": (raw(CHUNKED + SIZE + JPEG + b"\r\n"), 200, "truncated"),
@@ -138,7 +165,15 @@ FAILED: dict[str, tuple[Handler, int | None, str]] = {
     "many long headers": (answer(JPEG, headers=["X: " + "a" * 2000] * 50), None, "protocol"),
     "ten thousand headers": (answer(JPEG, headers=["X: a"] * 10_000), None, "protocol"),
     "cookies by the thousand": (answer(JPEG, headers=["Set-Cookie: a=b"] * 1000), None, "protocol"),
-    "half a gzip": (answer(gzip.compress(JPEG)[:-20], headers=["Content-Encoding: gzip"]), 200, "encoding"),
+    **{f"half a {layer}": (changed(layer, lambda body: body[:-20]), 200, "encoding") for layer in ENCODINGS},
+    **{
+        f"{layer} with a rest": (changed(layer, lambda body: body + b"rest"), 200, "encoding")
+        for layer in ENCODINGS
+    },
+    **{
+        f"{layer} that is none": (changed(layer, lambda _: b"nonsense" * 99), 200, "encoding")
+        for layer in ENCODINGS
+    },
     "half a gzip in gzip": (
         answer(
             gzip.compress(gzip.compress(JPEG)[:-20]),
@@ -147,25 +182,8 @@ FAILED: dict[str, tuple[Handler, int | None, str]] = {
         200,
         "encoding",
     ),
-    "half a deflate": (
-        answer(zlib.compress(JPEG)[:-5], headers=["Content-Encoding: deflate"]),
-        200,
-        "encoding",
-    ),
-    "a gzip with a rest": (
-        answer(gzip.compress(JPEG) + b"rest", headers=["Content-Encoding: gzip"]),
-        200,
-        "encoding",
-    ),
-    "too many encodings": (gzipped(JPEG, times=6), 200, "encoding"),
-    "brotli": (answer(b"nonsense", headers=["Content-Encoding: br"]), 200, "encoding"),
-    "zstandard": (answer(b"nonsense", headers=["Content-Encoding: zstd"]), 200, "encoding"),
-    "a deflate bomb": (
-        answer(zlib.compress(bytes(30_000_000)), headers=["Content-Encoding: deflate"]),
-        200,
-        "too_large",
-    ),
-    "gzip that is none": (answer(b"nonsense" * 99, headers=["Content-Encoding: gzip"]), 200, "encoding"),
+    "too many encodings": (encoded(JPEG, *["gzip"] * 6), 200, "encoding"),
+    "zstandard that takes much memory": (wide_zstd(), 200, "encoding"),
     "an unknown encoding": (answer(JPEG, headers=["Content-Encoding: rot13"]), 200, "encoding"),
     "an unknown transfer encoding": (
         raw(OK + b"Transfer-Encoding: rot13\r\n\r\n" + JPEG),

@@ -1,16 +1,30 @@
 """Content-Encoding undone. We ask for bodies as they are, but some servers compress them all the same.
 
-Only gzip and deflate, which the standard library has: no server that was asked for ``identity`` should send
-any other, and an image gains nothing from it.
+Every decoder stops at the limit, so that a bomb takes no more memory than an honest body.
 """
 
+import sys
 import zlib
+from collections.abc import Callable
+
+import brotli
 
 from .transport import Exchange
 
-_GZIP = zlib.MAX_WBITS + 16
-_DECODERS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 _MAX_LAYERS = 5
+
+# What RFC 9659 allows a server to make us remember of what was decoded, as a power of two.
+_ZSTD: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
+_GZIP = zlib.MAX_WBITS + 16
+
+
+class _DamagedError(Exception):
+    """The data is damaged, cut short, or goes on after its end."""
 
 
 class _TooLargeError(Exception):
@@ -34,29 +48,54 @@ def decoded(exchange: Exchange, limit: int) -> Exchange:
     try:
         body = exchange.body
         for layer in reversed(layers):
-            body = _decode(body, layer, limit)
-    except zlib.error:
+            body = _DECODERS[layer](body, limit)
+            if len(body) > limit:
+                raise _TooLargeError
+    except (_DamagedError, zlib.error, brotli.error, zstd.ZstdError):
         return exchange._replace(body=b"", error="encoding")
     except _TooLargeError:
         return exchange._replace(body=b"", error="too_large")
     return exchange._replace(body=body)
 
 
-def _decode(body: bytes, encoding: str, limit: int) -> bytes:
-    *others, last = _DECODERS[encoding]
-    for window in others:
-        try:
-            return _inflate(body, window, limit)
-        except zlib.error:
-            continue  # deflate means zlib's format, but some send the bare stream
-    return _inflate(body, last, limit)
+# Each gives the decoded body, or its first bytes: some more than the limit.
 
 
-def _inflate(body: bytes, window: int, limit: int) -> bytes:
+def _gzip(body: bytes, limit: int, window: int = _GZIP) -> bytes:
     stream = zlib.decompressobj(window)
     data = stream.decompress(body, limit + 1)
-    if len(data) > limit:
-        raise _TooLargeError
-    if not stream.eof or stream.unused_data:
-        raise zlib.error
+    return _checked(data, limit, stream.eof and not stream.unused_data)
+
+
+def _deflate(body: bytes, limit: int) -> bytes:
+    try:
+        return _gzip(body, limit, zlib.MAX_WBITS)
+    except (zlib.error, _DamagedError):
+        return _gzip(body, limit, -zlib.MAX_WBITS)  # it means zlib's format, but some send the bare stream
+
+
+def _brotli(body: bytes, limit: int) -> bytes:
+    stream = brotli.Decompressor()  # data behind the end are an error to it
+    data = stream.process(body, output_buffer_limit=limit + 1)
+    return _checked(data, limit, stream.is_finished())
+
+
+def _zstd(body: bytes, limit: int) -> bytes:
+    stream = zstd.ZstdDecompressor(options=_ZSTD)
+    data = stream.decompress(body, limit + 1)
+    return _checked(data, limit, stream.eof and not stream.unused_data)
+
+
+def _checked(data: bytes, limit: int, complete: bool) -> bytes:
+    if len(data) <= limit and not complete:
+        raise _DamagedError
     return data
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "br": _brotli,
+    "zstd": _zstd,
+}
