@@ -8,18 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .engine.items import DONE, Item, Key, Mark, Result
+from .engine.items import DONE, Item, Items, Key, Mark, Result
 from .fetch import FetchOptions, Transport, open_transport
-from .fetch.hosts import Hosts
+from .fetch.hosts import Hosts, News, Signal
 from .fetch.policy import Digest, Fail, Fetch, Follow, Policy, Retry, Store
 from .fetch.quota import Quota
 from .fetch.transport import Exchange
 from .manifest import Row, manifest_name, read_rows
+from .shelf import Leisure, Shelf
 from .sources.columns import name_in_job
 from .sources.options import DigestColumn
 
-# Fetches that may wait (for a retry, a Retry-After, or a host that is full) before no more are taken on.
+# Fetches that may wait (for a retry, a Retry-After, or a host that is full) before what would have to wait
+# too is put by, a shelf for each host; and hosts that may have one.
 MAX_WAITING = 4096
+MAX_SHELVES = 4096
 
 # Seconds between looks at the feed while it has nothing, and between signs of life.
 _FEED_PAUSE = 0.05
@@ -82,9 +85,9 @@ class DownloadStage:
             return None
         return Digest(self.digests.algorithm, str(value).strip().lower())
 
-    def process(self, items: Iterator[Item[Wanted] | None]) -> Iterator[Result | None]:
+    def process(self, items: Items[Wanted]) -> Iterator[Result | None]:
         with closing(open_transport(self.options)) as transport, self._quota() as quota:
-            yield from _Downloads(self.options, transport, quota).run(items)
+            yield from _Downloads(self.options, transport, quota, items).run()
 
     def _quota(self) -> AbstractContextManager[Quota | None]:
         options = self.options
@@ -96,19 +99,25 @@ class DownloadStage:
 class _Downloads:
     """The items in the hands of one ``process``, in flight or waiting for their turn."""
 
-    def __init__(self, options: FetchOptions, transport: Transport, quota: Quota | None) -> None:
+    def __init__(
+        self, options: FetchOptions, transport: Transport, quota: Quota | None, items: Items[Wanted]
+    ) -> None:
         self._width = options.connections
         self._transport = transport
+        self._items = items
         self._policy = Policy(options, random.Random())
-        self._hosts: Hosts[Fetch] = Hosts(options.connections, options.per_host, quota)
+        # The shelf of a host queues there behind the fetches, as if it were one more.
+        self._hosts: Hosts[Fetch | Shelf] = Hosts(options.connections, options.per_host, quota)
+        self._shelves: dict[str, Shelf] = {}
+        self._leisure = Leisure()
         self._results: list[Result] = []
         self._feed_ended = False
         self._feed_paused = False
 
-    def run(self, items: Iterator[Item[Wanted] | None]) -> Iterator[Result | None]:
+    def run(self) -> Iterator[Result | None]:
         """Nothing here waits for anything but the transport, so no URL can hold up another."""
         while True:
-            self._fill(items)
+            self._fill()
             if self._idle:
                 return
             for exchange in self._transport.wait(self._patience()):
@@ -123,43 +132,95 @@ class _Downloads:
         unfinished = self._transport.in_flight or self._hosts.waiting or self._results
         return self._feed_ended and not unfinished
 
-    def _fill(self, items: Iterator[Item[Wanted] | None]) -> None:
+    def _fill(self) -> None:
         """Start whatever can be started."""
         self._feed_paused = False
-        while self._transport.in_flight < self._width and len(self._results) < self._width:
+        if self._crowded:
+            self._leisure.earn()
+        more = True
+        while more and self._transport.in_flight < self._width and len(self._results) < self._width:
             now = time.monotonic()
             if lost := self._hosts.lose():
-                self._results.append(_result(*lost))
-            elif fetch := self._hosts.take(now):
-                self._transport.start(self._policy.request(fetch, now))
-            elif not self._take_on(items, now):
-                break
+                more = self._lose(*lost, now)
+            elif work := self._hosts.take(now):
+                more = self._begin(work, now)
+            else:
+                more = self._take_on(now)
 
-    def _take_on(self, items: Iterator[Item[Wanted] | None], now: float) -> bool:
-        """Queue the next item, if there is one just now and room for it to wait."""
-        if self._feed_ended or self._hosts.waiting >= MAX_WAITING:
+    def _begin(self, work: Fetch | Shelf, now: float) -> bool:
+        """Do what it is the turn of; False if that has to wait."""
+        if isinstance(work, Fetch):
+            self._transport.start(self._policy.request(work, now))
+            return True
+        unshelved = self._unshelve(work, now)
+        self._hosts.release(work.host, _NO_NEWS, now, now)
+        return unshelved
+
+    def _lose(self, work: Fetch | Shelf, reason: str, now: float) -> bool:
+        """Do without what its host was given up for; False if that has to wait."""
+        if isinstance(work, Shelf):
+            return self._unshelve(work, now)  # and so lose each of its items
+        self._results.append(_result(work, reason))
+        return True
+
+    def _take_on(self, now: float) -> bool:
+        """Take up the next item, if there is one just now and room for it to wait, or time to put it by."""
+        crowded = self._crowded
+        if self._feed_ended or (crowded and not self._may_look_ahead()):
             return False
-        item = next(items, _END)
+        item = next(self._items, _END)
         if item is _END:
             self._feed_ended = True
         elif item is None:
             self._feed_paused = True
         else:
-            fetch = self._policy.open(item.data.url, item.key, item.data.digest)
-            if isinstance(fetch, Fail):
-                self._results.append(
-                    Result(item.key, Mark(fetch.reason, 0, FetchDetail(None, 0, None, None)))
-                )
-            else:
-                self._hosts.put(fetch, fetch.target.host, now)
+            self._queue(item, now, may_wait=not crowded)
             return True
         return False
+
+    @property
+    def _crowded(self) -> bool:
+        return self._hosts.waiting >= MAX_WAITING
+
+    def _may_look_ahead(self) -> bool:
+        return len(self._shelves) < MAX_SHELVES and self._leisure.spend()
+
+    def _queue(self, item: Item[Wanted], now: float, *, may_wait: bool = True) -> None:
+        fetch = self._policy.open(item.data.url, item.key, item.data.digest)
+        if isinstance(fetch, Fail):
+            self._results.append(Result(item.key, Mark(fetch.reason, 0, FetchDetail(None, 0, None, None))))
+        elif may_wait or not self._hosts.would_wait(fetch.target.host, now):
+            self._hosts.put(fetch, fetch.target.host, now)
+        else:
+            self._shelve(item.key, fetch.target.host, now)
+
+    def _shelve(self, key: Key, host: str, now: float) -> None:
+        """Put an item by, so that what comes after it need not wait for its host."""
+        shelf = self._shelves.get(host)
+        if shelf is None:
+            shelf = self._shelves[host] = Shelf(host)
+            self._hosts.put(shelf, host, now)
+        shelf.add(key)
+        self._items.put_by(key)
+
+    def _unshelve(self, shelf: Shelf, now: float) -> bool:
+        """Queue the first items of a shelf, and the rest of it again; False if there is no room for any."""
+        items = self._items.take_back(*shelf.first())
+        shelf.drop(len(items))
+        for item in items:
+            self._queue(item, now)
+        if shelf and not self._feed_ended:
+            self._hosts.put(shelf, shelf.host, now)
+        else:
+            del self._shelves[shelf.host]
+        self._feed_paused = not items
+        return bool(items)
 
     def _patience(self) -> float:
         """Seconds that the transport may wait before something else may have to be done."""
         if self._results:
             return 0.0
-        pause = _FEED_PAUSE if self._feed_paused else _LIFE_SIGN
+        pause = _FEED_PAUSE if self._feed_paused or self._crowded else _LIFE_SIGN
         due = self._hosts.next_time() if self._transport.in_flight < self._width else None
         return pause if due is None else max(0.0, min(pause, due - time.monotonic()))
 
@@ -182,6 +243,7 @@ class _Downloads:
 
 
 _END: Item[Wanted] = Item(Key(0, 0), Wanted(""))
+_NO_NEWS = News(Signal.NONE)
 
 
 def _result(fetch: Fetch, outcome: str, body: bytes | None = None) -> Result:

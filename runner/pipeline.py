@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .config import JobConfig, check_workers
 from .download import DownloadStage
+from .engine.feed import MOST_OPEN
 from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 # Files that a worker has open beside its connections: shard files, locks, name servers.
-OTHER_FILES = 48
+OTHER_FILES = 48 + 3 * MOST_OPEN
 
 
 class ExportReport(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.engine.items import DONE, Item, Key, Mark, Result
+from runner.engine.items import DONE, Item, Items, Key, Mark, Result
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,39 @@ class Wide(Stage):
 @dataclass(frozen=True)
 class DeadlyWide(Wide):
     """Several items in flight when one of them kills the process."""
+
+    def work(self, item: Item[int]) -> Result:
+        if item.key.index == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().work(item)
+
+
+@dataclass(frozen=True)
+class PuttingBy(Stage):
+    """Puts every odd item by, and works on those when nothing else is left."""
+
+    def process(self, items: Items[int]) -> Iterator[Result | None]:
+        shelf: list[Key] = []
+        for item in items:
+            if item is None:
+                yield from self.work_on_shelf(shelf, items)
+            elif item.key.index % 2:
+                items.put_by(item.key)
+                shelf.append(item.key)
+            else:
+                yield self.work(item)
+
+    def work_on_shelf(self, shelf: list[Key], items: Items[int]) -> Iterator[Result]:
+        shard = shelf[0].shard
+        indices = sorted(key.index for key in shelf if key.shard == shard)[:3]
+        for item in items.take_back(shard, indices):
+            shelf.remove(item.key)
+            yield self.work(item)
+
+
+@dataclass(frozen=True)
+class DeadlyPuttingBy(PuttingBy):
+    """One of those that were put by kills the process."""
 
     def work(self, item: Item[int]) -> Result:
         if item.key.index == 7:

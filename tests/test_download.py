@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ import pytest
 import webserver as web
 from webserver import JPEG, WebServer, answer, in_turn, redirect
 
-from runner import download
+from runner import download, shelf
 from runner.download import DownloadStage, FetchDetail, Wanted
-from runner.engine.items import DONE, Item, Key, Result
+from runner.engine.items import DONE, Item, Items, Key, Result
 from runner.fetch import FetchOptions, hosts
 from runner.fetch.options import TRANSPORTS
 from runner.fetch.policy import Digest
@@ -33,13 +33,49 @@ def stage(transport: str, shared: Path = Path("hosts"), **options: Any) -> Downl
     return DownloadStage(Path("manifests"), Path("batches"), shared, fetch)
 
 
-def items(*urls: str) -> Iterator[Item[Wanted]]:
-    return (Item(Key(7, index), Wanted(url)) for index, url in enumerate(urls))
+class Feed(Items[Wanted]):
+    """What a worker gives its stage, here of one shard; with ``gaps`` it has nothing after each item."""
+
+    def __init__(self, *urls: str, gaps: bool = False) -> None:
+        self.urls = urls
+        self.given = 0
+        self.shelved: set[int] = set()
+        self._stopped = False
+        self._gaps = gaps
+        self._gap = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def __next__(self) -> Item[Wanted] | None:
+        if self._stopped:
+            raise StopIteration
+        self._gap = self._gaps and not self._gap
+        if self.given < len(self.urls) and not self._gap:
+            self.given += 1
+            return Item(Key(7, self.given - 1), Wanted(self.urls[self.given - 1]))
+        if self.given == len(self.urls) and not self.shelved:
+            raise StopIteration
+        return None
+
+    def put_by(self, key: Key) -> None:
+        assert key.shard == 7
+        assert key.index < self.given
+        assert key.index not in self.shelved
+        self.shelved.add(key.index)
+
+    def take_back(self, shard: int, indices: Sequence[int]) -> list[Item[Wanted]]:
+        assert shard == 7
+        assert list(indices) == sorted(indices)
+        if self._stopped:
+            return []
+        self.shelved.difference_update(indices)
+        return [Item(Key(7, index), Wanted(self.urls[index])) for index in indices]
 
 
 def run(work: DownloadStage, *urls: str) -> list[Result]:
     """The results in the order of the URLs."""
-    results = [result for result in work.process(items(*urls)) if result is not None]
+    results = [result for result in work.process(Feed(*urls)) if result is not None]
     assert len(results) == len(urls)
     return sorted(results, key=lambda result: result.key)
 
@@ -146,7 +182,7 @@ def test_hanging_urls_do_not_hold_up_the_others(transport: str) -> None:
         urls = [server.url("/hang" if number % 20 == 0 else f"/{number}") for number in range(100)]
         order = [
             result.mark.outcome
-            for result in stage(transport, timeout=1.0).process(items(*urls))
+            for result in stage(transport, timeout=1.0).process(Feed(*urls))
             if result is not None
         ]
     assert order.count("timeout") == 5
@@ -159,7 +195,7 @@ def test_a_retry_after_holds_no_slot(transport: str) -> None:
     with WebServer({"*": busy}) as patient, WebServer({"*": answer(JPEG)}) as other:
         work = stage(transport, connections=1, retries=1)
         urls = [patient.url("/"), *(other.url(f"/{number}") for number in range(5))]
-        keys = [result.key.index for result in work.process(items(*urls)) if result is not None]
+        keys = [result.key.index for result in work.process(Feed(*urls)) if result is not None]
     assert sorted(keys[:-1]) == [1, 2, 3, 4, 5]
     assert keys[-1] == 0
 
@@ -186,7 +222,7 @@ def test_a_cap_per_host(transport: str, tmp_path: Path) -> None:
 
 def test_signs_of_life_while_everything_hangs(transport: str) -> None:
     with WebServer({"*": web.hang}) as server:
-        results = list(stage(transport, timeout=1.5).process(items(server.url("/"))))
+        results = list(stage(transport, timeout=1.5).process(Feed(server.url("/"))))
     assert results[0] is None
     assert [result.mark.outcome for result in results if result is not None] == ["timeout"]
 
@@ -199,7 +235,7 @@ def test_a_dead_host_costs_a_bounded_number_of_attempts(
     with WebServer({"*": web.hang}) as dead, WebServer({"*": answer(JPEG)}) as good:
         urls = [dead.url(f"/{number}") for number in range(500)]
         urls += [good.url(f"/{number}") for number in range(100)]
-        results = [r for r in stage(transport, timeout=0.3, retries=2).process(items(*urls)) if r is not None]
+        results = [r for r in stage(transport, timeout=0.3, retries=2).process(Feed(*urls)) if r is not None]
     assert [result.key.index >= 500 for result in results[:100]] == [True] * 100
     assert sorted(outcomes(results)) == [DONE] * 100 + ["timeout"] * 500
     assert len(dead.heads) < 50
@@ -216,55 +252,95 @@ def test_a_host_that_cannot_be_reached(transport: str, monkeypatch: pytest.Monke
 
 
 def test_a_feed_that_has_nothing_just_now(transport: str) -> None:
-    def feed() -> Iterator[Item[Wanted] | None]:
-        for item in items(server.url("/1"), server.url("/2"), server.url("/3")):
-            yield item
-            yield None
-
     with WebServer({"*": answer(JPEG)}) as server:
-        results = [result for result in stage(transport).process(feed()) if result is not None]
+        feed = Feed(*map(server.url, ("/1", "/2", "/3")), gaps=True)
+        results = [result for result in stage(transport).process(feed) if result is not None]
     assert sorted(result.key.index for result in results) == [0, 1, 2]
+
+
+def test_bad_hosts_do_not_hold_up_a_good_one_however_much_there_is_for_them(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead, busy and hanging ones, each with more URLs than may wait."""
+    monkeypatch.setattr(download, "MAX_WAITING", 30)
+    busy = answer(b"", "429 Slow", ["Retry-After: 50"])
+    with (
+        WebServer({"*": web.hang}) as dead,
+        WebServer({"*": busy}) as slow,
+        WebServer({"*": web.drip_body}) as dripping,
+        WebServer({"*": answer(JPEG)}) as good,
+    ):
+        urls = [server.url(f"/{number}") for server in (dead, slow, dripping) for number in range(400)]
+        urls += [good.url(f"/{number}") for number in range(200)]
+        feed = Feed(*urls)
+        results = stage(transport, connections=64, timeout=600.0, retries=1).process(feed)
+        finished = (result for result in results if result is not None)
+        assert sorted(next(finished).key.index for _ in range(200)) == list(range(1200, 1400))
+        assert len(feed.shelved) > 900
+        results.close()  # type: ignore[attr-defined]
+
+
+def test_what_was_put_by_fails_fast_when_its_host_is_given_up(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "PAUSE", 0.05)
+    monkeypatch.setattr(download, "MAX_WAITING", 30)
+    with WebServer({"*": web.hang}) as dead:
+        results = run(stage(transport, timeout=0.3), *(dead.url(f"/{number}") for number in range(2000)))
+    assert outcomes(results) == ["timeout"] * 2000
+    assert len(dead.heads) < 50
+    assert sum(FetchDetail(*result.mark.detail).attempts == 0 for result in results) > 1900
+
+
+def after_a_moment(visit: web.Visit) -> None:
+    visit.server.closing.wait(0.005)
+    visit.answer(JPEG)
 
 
 def test_takes_no_more_than_it_has_room_for(
     transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slots, and a bounded waiting room for a host that is full."""
+    """Slots, and a bounded waiting room; what is more is put by, and taken back when it is its turn."""
     monkeypatch.setattr(download, "MAX_WAITING", 10)
-    taken = 0
+    most = finished = shelved = 0
+    with WebServer({"*": after_a_moment}) as server:
+        feed = Feed(*(server.url(f"/{number}") for number in range(500)))
+        for result in stage(transport, tmp_path / "hosts", per_host=2).process(feed):
+            most = max(most, feed.given - len(feed.shelved) - finished)
+            shelved = max(shelved, len(feed.shelved))
+            finished += result is not None
+    assert finished == 500
+    assert shelved > 0
+    assert most <= 10 + 8 + shelf.TAKEN_BACK
 
-    def feed() -> Iterator[Item[Wanted]]:
-        nonlocal taken
-        for item in items(*[server.url("/")] * 1000):
-            taken += 1
-            yield item
 
-    with WebServer({"*": web.hang}) as server:
-        results = stage(transport, tmp_path / "hosts", per_host=2).process(feed())
-        next(result for result in results if result is not None)
-        assert taken <= 2 * 2 + 10
-        results.close()  # type: ignore[attr-defined]
+def test_what_is_put_by_is_forgotten_when_the_feed_ends(
+    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does when the run is to stop."""
+    monkeypatch.setattr(download, "MAX_WAITING", 10)
+    finished = 0
+    with WebServer({"*": after_a_moment}) as server:
+        feed = Feed(*(server.url(f"/{number}") for number in range(1000)))
+        for result in stage(transport, tmp_path / "hosts", per_host=1).process(feed):
+            finished += result is not None
+            if len(feed.shelved) > 100:
+                feed.stop()
+    assert 0 < finished < 900
 
 
 def test_a_list_of_nothing_but_bad_lines(transport: str) -> None:
-    taken = 0
-
-    def feed() -> Iterator[Item[Wanted]]:
-        nonlocal taken
-        for item in items(*["no url"] * 1000):
-            taken += 1
-            yield item
-
-    results = stage(transport).process(feed())
+    feed = Feed(*["no url"] * 1000)
+    results = stage(transport).process(feed)
     assert next(results) is not None
-    assert taken <= 8
+    assert feed.given <= 8
     assert len([result for result in results if result is not None]) == 999
 
 
 def test_closing_it_drops_what_is_in_flight(transport: str) -> None:
     with WebServer({"/good": answer(JPEG), "*": web.hang}) as server:
         urls = [server.url("/hang"), server.url("/good"), server.url("/hang")]
-        results = stage(transport, timeout=600).process(items(*urls))
+        results = stage(transport, timeout=600).process(Feed(*urls))
         assert next(result for result in results if result is not None).key == Key(7, 1)
         results.close()  # type: ignore[attr-defined]
         assert list(results) == []
@@ -287,14 +363,14 @@ def test_memory_is_what_the_caps_allow(transport: str) -> None:
     """With 64 bodies that never end: the caps of all of them, and a quarter for the allocator."""
     code = """
 import resource, sys
-from test_download import items, stage
+from test_download import Feed, stage
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 work = stage(sys.argv[1], connections=64, max_bytes=2_000_000, timeout=60.0)
 before = peak()
-outcomes = {result.mark.outcome for result in work.process(items(*[sys.argv[2]] * 128)) if result}
+outcomes = {result.mark.outcome for result in work.process(Feed(*[sys.argv[2]] * 128)) if result}
 print(peak() - before, *outcomes)
 """
     with WebServer({"*": web.endless_body}) as server:

@@ -15,6 +15,7 @@ import pytest
 import stages
 
 import runner.engine
+from runner.engine import feed
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.errors import BusyError, StageError, StoppedError
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
@@ -166,6 +167,42 @@ def test_a_straggler_holds_up_neither_its_shard_nor_the_next(tmp_path, checkpoin
     order = [tuple(map(int, line.split()[:2])) for line in (tmp_path / "log").read_text().splitlines()]
     assert order[-1] == (0, 0)
     assert sorted(order) == [(shard, index) for shard in range(SHARDS) for index in range(ITEMS)]
+    check_stored(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("workers", "slice_size"), WAYS)
+def test_what_was_put_by_is_worked_on_later(tmp_path, checkpoint, workers, slice_size):
+    stage = stages.PuttingBy(tmp_path / "out", slice_size, log=tmp_path / "log")
+    run(stage, WORK, checkpoint, workers=workers)
+    assert outcomes(checkpoint) == {DONE: SHARDS * ITEMS}
+    assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS
+    check_stored(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("most_open", "first_odd"), [(1, ITEMS // 2), (2, ITEMS), (9, ITEMS * SHARDS // 2)])
+def test_only_so_many_shards_are_open_at_a_time(tmp_path, checkpoint, monkeypatch, most_open, first_odd):
+    monkeypatch.setattr(feed, "MOST_OPEN", most_open)
+    run(stages.PuttingBy(tmp_path / "out", log=tmp_path / "log"), WORK, checkpoint, workers=0)
+    order = [int(line.split()[1]) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [index % 2 for index in order].index(1) == first_odd
+    check_stored(tmp_path / "out")
+
+
+@pytest.mark.parametrize("slice_size", [None, 8])
+def test_nobody_suspects_what_was_put_by(tmp_path, checkpoint, slice_size):
+    stage = stages.DeadlyPuttingBy(tmp_path / "out", slice_size, log=tmp_path / "log")
+    run(stage, WORK, checkpoint, workers=2)
+    assert outcomes(checkpoint) == {DONE: SHARDS * (ITEMS - 1), CRASHED: SHARDS}
+    check_stored(tmp_path / "out", missing=[7])
+
+
+def test_what_is_put_by_when_the_run_is_to_stop_stays_pending(tmp_path, checkpoint):
+    stop = Stop()
+    stage = stages.PuttingBy(tmp_path / "out", log=tmp_path / "log")
+    with pytest.raises(StoppedError):
+        run(stage, WORK, checkpoint, workers=0, watch=lambda marks: stop.ask(), stop=stop)
+    run(stage, WORK, checkpoint, workers=2)
+    assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS
     check_stored(tmp_path / "out")
 
 

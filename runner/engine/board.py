@@ -14,7 +14,7 @@ from .closing import Closing
 from .items import Key
 
 SLOTS = 8192
-"""Items that a worker may have taken and not finished, waiting for a retry included."""
+"""Items that a worker may have in hand, waiting for a retry included: taken, not finished, not put by."""
 
 _BEAT = struct.Struct("d")  # time.monotonic(), which all processes of one machine share
 _SLOT = struct.Struct("II")  # shard, index + 1; index 0 is a free slot
@@ -49,6 +49,11 @@ class Board(Closing):
     @property
     def full(self) -> bool:
         return not self._free
+
+    @property
+    def room(self) -> int:
+        """How many items more it can show."""
+        return len(self._free)
 
     def __len__(self) -> int:
         return len(self._slots)

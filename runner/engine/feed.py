@@ -1,12 +1,12 @@
 """The feed: the items that a stage pulls, task after task, without a pause at the end of any."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from .board import Board
 from .errors import DiskFullError, StoreError
-from .items import Item, Result, Stage
+from .items import Item, Items, Key, Result, Stage
 from .plan import OpenShards, Task
 from .stop import Stop
 from .writer import ChunkWriter
@@ -15,6 +15,8 @@ from .writer import ChunkWriter
 LOW_WATER = 16
 # How long a feed that has nothing to give, to a stage that has nothing in flight, sleeps between two looks.
 PAUSE_SECONDS = 0.01
+# Shards with unfinished items that a worker may have: it takes files, and what others could do meanwhile.
+MOST_OPEN = 32
 
 
 class Tasks(Protocol):
@@ -32,8 +34,8 @@ class Tasks(Protocol):
         ...
 
 
-class Feed(Iterator[Item[Any] | None]):
-    """Gives items to ``Stage.process`` (which says what None means); the board shows what is in flight."""
+class Feed(Items[Any]):
+    """Gives items to ``Stage.process``; the board shows what the stage has in hand."""
 
     def __init__(
         self, stage: Stage[Any], tasks: Tasks, writer: ChunkWriter, board: Board, stop: Stop
@@ -48,6 +50,7 @@ class Feed(Iterator[Item[Any] | None]):
         self._task = Task(0, [])
         self._next: Task | None = None
         self._given = 0
+        self._put_by = 0
         self._unflushed = False
 
     def __next__(self) -> Item[Any] | None:
@@ -57,18 +60,45 @@ class Feed(Iterator[Item[Any] | None]):
                 if item is not None:
                     self._board.take(item.key)
                     return item
-                if self._tasks.ended:
+                if self._ended:
                     break
             if len(self._board):
                 return None
-            self._flush()
-            self.beat()
-            if self._has_work():
-                self._check_room()
-            elif self._tasks.ended:
+            self._look_up()
+            if self._put_by:
+                return None
+            if self._ended and not self._has_work():
                 break
             time.sleep(PAUSE_SECONDS)
         raise StopIteration
+
+    def put_by(self, key: Key) -> None:
+        self._board.finish(key)
+        self._put_by += 1
+
+    def take_back(self, shard: int, indices: Sequence[int]) -> list[Item[Any]]:
+        if self._stop.asked:
+            return []
+        if self._held_back():
+            if not len(self._board):
+                self._look_up()
+            return []
+        items = list(self._stage.read(shard, indices[: self._board.room]))
+        for item in items:
+            self._board.take(item.key)
+        self._put_by -= len(items)
+        return items
+
+    @property
+    def _ended(self) -> bool:
+        return self._tasks.ended and not self._put_by
+
+    def _look_up(self) -> None:
+        """With nothing in flight: settle what was finished, and see whether the run can go on."""
+        self._flush()
+        self.beat()
+        if self._put_by or self._has_work():
+            self._check_room()
 
     def _flush(self) -> None:
         if self._unflushed:  # the parent may be waiting for these results to give the next task, or the end
@@ -101,7 +131,7 @@ class Feed(Iterator[Item[Any] | None]):
         return self._next is not None or self._given < len(self._task.indices)
 
     def _check_room(self) -> None:
-        """With nothing in flight: end the run if there is no room for any more."""
+        """End the run if there is no room for any more."""
         if self._writer.full:
             raise DiskFullError(
                 f"Hardly any room left on the disk of {self._stage.output}, so no more is taken on. What is "
@@ -123,7 +153,10 @@ class Feed(Iterator[Item[Any] | None]):
     def _begin_next_task(self) -> bool:
         """Take up a task; False if there is none now, or if it has to wait for what is in flight."""
         self._next = self._next or self._tasks.get()
-        if self._next is None or (len(self._board) and (self._task.apart or self._next.apart)):
+        if self._next is None or self._shards.number >= MOST_OPEN:
+            return False
+        unfinished = len(self._board) or self._put_by
+        if unfinished and (self._task.apart or self._next.apart):
             return False
         task, self._next = self._next, None
         self._begin(task)

@@ -62,6 +62,25 @@ class Result:
     payload: bytes | None = None
 
 
+class Items(Iterator[Item[T] | None], Protocol[T]):
+    """What a stage pulls its items from.
+
+    It gives ``None`` for "nothing just now", and only while items given earlier are unfinished.
+    """
+
+    def put_by(self, key: Key) -> None:
+        """Let go of an item that was given and is not being worked on: it takes no place any more."""
+        ...
+
+    def take_back(self, shard: int, indices: Sequence[int]) -> list[Item[T]]:
+        """Items that were put by (``indices`` ascending), to be worked on now: as many as there is room for.
+
+        That is only the first ones, or none; then ask again later. After the end, which does not come by
+        itself while anything is put by, there are none.
+        """
+        ...
+
+
 class Stage(Protocol[T]):
     """A named pass over items. Instances are pickled to the workers, so they hold settings, nothing open.
 
@@ -89,13 +108,13 @@ class Stage(Protocol[T]):
         """Load these items of a shard, in this order. Called in the process that runs the stage."""
         ...
 
-    def process(self, items: Iterator[Item[T] | None]) -> Iterator[Result | None]:
+    def process(self, items: Items[T]) -> Iterator[Result | None]:
         """Turn items into results, in any order, each item into exactly one.
 
-        ``None`` means "nothing just now" in both directions. The feed gives it only while items taken
-        earlier are unfinished, so a stage that works on one item at a time never sees it. A stage that
-        waits gives it at least every second as its sign of life. An item may not wait for later ones, nor
-        for the end of the feed. After that end the stage finishes what it has in flight; the engine may
-        also close the iterator, and what is unfinished is dropped.
+        ``None`` means "nothing just now" in both directions: a stage that works on one item at a time never
+        sees it; a stage that waits gives it at least every second as its sign of life. An item may not wait
+        for later ones, nor for the end of the feed. After that end the stage finishes what it has in flight,
+        and forgets what it has put by; the engine may also close the iterator, and what is unfinished is
+        dropped.
         """
         ...

@@ -40,6 +40,11 @@ class OpenShards:
         self._unfinished: dict[int, int] = defaultdict(int)
         self._opened: dict[int, int] = defaultdict(int)
 
+    @property
+    def number(self) -> int:
+        """How many shards have unfinished items."""
+        return len(self._unfinished)
+
     def begin(self, task: Task) -> Task:
         """Open the task's shard, mark what a crash left stored but unmarked; the rest is to be done."""
         stored = self._writer.open(task.shard)

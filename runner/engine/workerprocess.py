@@ -13,6 +13,7 @@ from typing import Any
 
 from .board import Board
 from .claims import Claims
+from .indexset import IndexSet
 from .items import Key, Stage
 from .plan import Task
 
@@ -34,7 +35,7 @@ class WorkerProcess:
             self.connection.send_bytes(pickle.dumps(stage))
         self.number = number
         self.wants = False
-        self._pending: dict[int, set[int]] = defaultdict(set)
+        self._pending: dict[int, IndexSet] = defaultdict(IndexSet)
         self._apart: set[Key] = set()
         self._beat = 0.0
         self._silent = -START_SECONDS
@@ -90,7 +91,7 @@ class WorkerProcess:
             halves = [half for half in (suspected[:middle], suspected[middle:]) if half]
             tasks += [Task(shard, half, apart=True) for half in halves]
         for shard, indices in sorted(self._pending.items()):
-            rest = sorted(indices.difference(key.index for key in suspects if key.shard == shard))
+            rest = indices.without(key.index for key in suspects if key.shard == shard)
             if rest:
                 tasks.append(Task(shard, rest))
         return tasks

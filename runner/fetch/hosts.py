@@ -187,6 +187,13 @@ class Hosts(Generic[T]):
                 return work
         return None
 
+    def would_wait(self, name: str, now: float) -> bool:
+        """Whether work for a host that is put now could not start, nor be lost, at once."""
+        host = self._hosts.get(name)
+        if host is None or host.given_up > now:
+            return False
+        return bool(host.queue) or host.active >= self._room(host) or host.paused > now
+
     def lose(self) -> tuple[T, str] | None:
         """The next work that will not be started because its host was given up, and the reason."""
         if not self._lost:

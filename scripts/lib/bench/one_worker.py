@@ -8,11 +8,11 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from runner.download import DownloadStage
-from runner.engine.items import Item, Key
+from runner.download import DownloadStage, Wanted
+from runner.engine.items import Item, Items, Key
 from runner.fetch import FetchOptions
 
 
@@ -25,7 +25,7 @@ def main(urls: Path, **options: object) -> None:
     last = began = time.monotonic()
     cpu_began = cpu_seconds()
     peak_began = peak_bytes()
-    for result in stage.process(items(lines)):
+    for result in stage.process(Lines(lines)):
         if result is not None:
             outcomes[result.mark.outcome] += 1
             last = time.monotonic() if result.mark.outcome == "done" else last
@@ -42,8 +42,29 @@ def main(urls: Path, **options: object) -> None:
     )
 
 
-def items(lines: list[str]) -> Iterator[Item[str]]:
-    return (Item(Key(0, index), url) for index, url in enumerate(lines))
+class Lines(Items[Wanted]):
+    """A list, as the engine's feed would give it."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._given = 0
+        self._put_by: set[Key] = set()
+
+    def __next__(self) -> Item[Wanted] | None:
+        if self._given < len(self._lines):
+            self._given += 1
+            return Item(Key(0, self._given - 1), Wanted(self._lines[self._given - 1]))
+        if self._put_by:
+            return None
+        raise StopIteration
+
+    def put_by(self, key: Key) -> None:
+        self._put_by.add(key)
+
+    def take_back(self, shard: int, indices: Sequence[int]) -> list[Item[Wanted]]:
+        keys = [Key(shard, index) for index in indices]
+        self._put_by.difference_update(keys)
+        return [Item(key, Wanted(self._lines[key.index])) for key in keys]
 
 
 def allow_all_descriptors() -> None:
