@@ -131,6 +131,12 @@ FAILED: dict[str, tuple[Handler, int | None, str]] = {
     "drips the head": (web.drip_head, None, "timeout"),
     "drips the body": (web.drip_body, 200, "timeout"),
     "drips chunks": (web.drip_chunks, 200, "timeout"),
+    "drips a chunk header": (web.drip_chunk_header, 200, "timeout"),
+    "is too large in chunks": (
+        raw(CHUNKED + b"f4241\r\n" + bytes(MAX_BYTES + 1) + b"\r\n0\r\n\r\n"),
+        200,
+        "too_large",
+    ),
     "drips interim answers": (web.drip_continue, None, "timeout"),
     "floods interim answers": (web.endless_continue, None, "protocol"),
     "never ends": (web.endless_body, 200, "too_large"),

@@ -230,6 +230,11 @@ def drip_chunks(visit: Visit) -> None:
     visit.drip(b"1\r\nx\r\n")
 
 
+def drip_chunk_header(visit: Visit) -> None:
+    visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5; x=")
+    visit.drip(b"a")
+
+
 def drip_continue(visit: Visit) -> None:
     visit.drip(b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01)
 
