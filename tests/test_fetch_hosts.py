@@ -38,10 +38,10 @@ def proven(width: int) -> Hosts[str]:
     return queue
 
 
-def test_a_host_gets_few_at_first_and_twice_as_many_after_each_round() -> None:
+def test_a_host_gets_few_at_first_and_three_times_as_many_after_each_round() -> None:
     queue: Hosts[str] = Hosts(100)
     fill(queue, "a", 1000)
-    assert [run_round(queue, "a", GOOD, float(now)) for now in range(5)] == [16, 32, 64, 100, 100]
+    assert [run_round(queue, "a", GOOD, float(now)) for now in range(5)] == [16, 48, 100, 100, 100]
 
 
 def test_a_quick_host_gets_no_more_than_it_needs() -> None:
@@ -53,7 +53,7 @@ def test_a_quick_host_gets_no_more_than_it_needs() -> None:
         widths.append(len(taken))
         for _ in taken:
             queue.release("a", GOOD, float(now), now + 0.02)
-    assert widths == [16, 32, 64, 100, 100, 100]
+    assert widths == [16, 48, 100, 100, 100, 100]
 
 
 def test_a_host_never_gets_more_than_half_before_it_has_answered() -> None:

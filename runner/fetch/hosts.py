@@ -1,8 +1,8 @@
 """Whose turn it is: how many exchanges a host gets at a time, and everything that waits for its turn.
 
-Pure bookkeeping; time is passed in. A host starts with a few exchanges, and gets one more with every answer,
-so twice as many after each round: a list of one host soon runs at full speed, and a small server is not run
-over. It is halved when it says that it is busy, when connections to it wait in a crowd, or when much of it
+Pure bookkeeping; time is passed in. A host starts with a few exchanges, and gets two more with every answer,
+so three times as many after each round: a list of one host soon runs at full speed, and a small server is not
+run over. It is halved when it says that it is busy, when connections to it wait in a crowd, or when much of it
 times out; from then on it grows by about one per round of answers.
 
 A host of which nothing comes at all is given a pause, then a few exchanges at a time, and then up: what waits
@@ -21,8 +21,9 @@ T = TypeVar("T")
 # Hosts in difficulties that are remembered while nothing is in flight to them.
 MAX_REMEMBERED = 10_000
 
-# Exchanges that a host gets before it has answered.
+# Exchanges that a host gets before it has answered, and how many more with every answer.
 FIRST = 16
+GROWTH = 2
 
 # A host works its way up to PLENTY, and beyond that to what its quickest answer needs to keep a process busy,
 # which can take in FASTEST exchanges per second: more would wait in line and only cost memory.
@@ -128,8 +129,9 @@ class _Host(Generic[T]):
             self.limit = self.wide / 2
         else:
             self.limit = min(widest, self.limit + 1 / self.limit)
-        if self.ramp < max(PLENTY, self.quickest * FASTEST):
-            self.ramp += 1
+        enough = max(PLENTY, self.quickest * FASTEST)
+        if self.ramp < enough:
+            self.ramp = min(enough, self.ramp + GROWTH)
         self.good += 1
         self.silent = self.barren = 0
 
