@@ -12,7 +12,6 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import certifi
 import pycurl
@@ -364,11 +363,11 @@ class CurlTransport:
 
 @lru_cache(maxsize=4096)
 def _name(scheme: str, place: str) -> tuple[str | None, int]:
-    """The name to look up, None if the host is written as an address, and the port."""
-    parts = urlsplit(f"{scheme}//{place}")
-    name = parts.hostname or ""
-    port = parts.port or (443 if scheme == "https:" else 80)
-    return (None if ":" in name or name.replace(".", "").isdigit() else name), port
+    """The name to look up, None if the host is written as an address, and its port."""
+    name, _, port = place.partition(":")
+    if place.startswith("[") or name.replace(".", "").isdigit():
+        return None, 0
+    return name, int(port or (443 if scheme == "https:" else 80))
 
 
 @lru_cache(maxsize=4096)
