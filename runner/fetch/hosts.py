@@ -1,9 +1,9 @@
 """Whose turn it is: how many exchanges a host gets at a time, and everything that waits for its turn.
 
 Pure bookkeeping; time is passed in. A host starts with a few exchanges, and gets two more with every answer,
-so three times as many after each round: a list of one host soon runs at full speed, and a small server is not
-run over. It is halved when it says that it is busy, when connections to it wait in a crowd, or when much of it
-times out; from then on it grows by about one per round of answers.
+so three times as many after each round: a list of one host soon runs at full speed, and a small server is
+not run over. It is halved when it says that it is busy, when connections to it wait in a crowd, or when much
+of it times out; from then on it grows by about one per round of answers.
 
 A host of which nothing comes at all is given a pause, then a few exchanges at a time, and then up: what waits
 for it, or comes for it in the next minutes, is ``lost`` without being asked for.
