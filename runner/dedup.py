@@ -17,7 +17,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import lmdb
 import numpy as np
@@ -150,12 +150,18 @@ class _replacing:
 
 
 class DedupTable(Closing):
-    """A finished table, open for reading. Raises DamagedError if it is missing or damaged."""
+    """A finished table, open for reading. Raises DamagedError if it is missing or damaged.
+
+    Pickled, it is its path: another process opens it for itself.
+    """
 
     def __init__(self, path: Path) -> None:
         if path.exists():
             check_pages(path)
         self._store = Store(path, TABLES, readonly=True)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self._store.path,)
 
     def made_by(self, selection: Selection) -> bool:
         """Whether this selection made the table."""

@@ -11,6 +11,7 @@ FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
 POLICIES = ("near", "phash", "bytes", "none")
 RESIZES = ("no", "keep_ratio", "keep_ratio_largest", "border", "center_crop")
 ENCODINGS = ("jpg", "png", "webp")
+LAYOUTS = ("folder", "webdataset", "parquet", "jsonl", "csv")
 # The longest side that a JPEG can have.
 MAX_SIZE = 65_535
 
@@ -158,19 +159,28 @@ class Rendering:
 class ExportOptions:
     """Which of the kept images are written, and how.
 
-    ``sample``  only so many, picked by ``seed`` and nothing else: a larger sample holds the smaller one
-    ``limit``   only the first so many of these, in item order
+    ``format``       folder      an image file each, and ``metadata.jsonl``
+                     webdataset  a tar per shard; with ``caption_col``, a column of the lists, a text each
+                     parquet     a file per shard, with the images in the column ``image``
+                     jsonl, csv  the metadata alone
+    ``sample``       only so many, picked by ``seed`` and nothing else: a larger sample holds the smaller one
+    ``limit``        only the first so many of these, in item order
+
+    Raises UsageError for what makes no sense.
     """
 
     format: str = "folder"
+    caption_col: str | None = None
     limit: int | None = None
     sample: int | None = None
     seed: int = 0
     rendering: Rendering = field(default_factory=Rendering)
 
     def __post_init__(self) -> None:
-        if self.format != "folder":
-            raise UsageError(f"No export format is called {self.format!r}; there is: folder.")
+        if self.format not in LAYOUTS:
+            raise UsageError(f"No export format is called {self.format!r}: choose {', '.join(LAYOUTS)}.")
+        if self.caption_col is not None and self.format != "webdataset":
+            raise UsageError("--caption-col names the texts in a WebDataset: give --format webdataset too.")
         for name, number in (("limit", self.limit), ("sample", self.sample)):
             if number is not None and number < 0:
                 raise UsageError(f"A {name} is a number of images, not {number}.")

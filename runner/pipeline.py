@@ -1,4 +1,4 @@
-"""The main flow: lists -> manifests -> batches -> hashes -> dedup table -> a folder of JPEGs.
+"""The main flow: lists -> manifests -> batches -> hashes -> dedup table -> a dataset.
 
 Each step goes on where it was left, whatever ended it, and touches nothing that is finished.
 """
@@ -30,6 +30,9 @@ from .status import Status, read_status
 if TYPE_CHECKING:
     from .clusters import Cluster
     from .dedup import Reduction
+    from .export.card import Settings
+    from .export.formats import Plan
+    from .export.output import Output
     from .export.update import Exported
     from .verify import Finding
 
@@ -144,20 +147,23 @@ class Job:
     ) -> ExportReport:
         """Hash what is not hashed, drop duplicates, filter, and make OUT hold exactly what is left.
 
-        ``options`` are those of `runner export`, with their names.
+        OUT is a folder, or a URL that fsspec knows. ``options`` are those of `runner export`, by name.
         """
         from . import dedup
-        from .export.folder import claim
-        from .export.kept import Kept
-        from .export.stage import ExportStage
-        from .export.update import finish, prepare
+        from .export.card import Settings
+        from .export.formats import plan
+        from .export.output import claim, output_for
 
         selection, settings = _export_options(options)
         folder = self.folder
         with self._session(workers, progress, stop) as session:
-            stage = ExportStage(folder.batches, folder.hashes, Path(out), settings.rendering)
+            job = folder.path.resolve()
+            output = output_for(out, job)
+            planned = plan(settings, folder.manifest_paths())
+            if session.workers and output.in_this_process:
+                raise UsageError(f"Worker processes do not see {output.name}: give --workers 0.")
             if not dry_run:
-                claim(stage.out, folder.path.resolve(), session.checkpoint, stage.name)
+                claim(output, job, session.checkpoint, settings.format)
             self._hash(session)
             undecodable = session.failures("hash")
             shards = [head.shard for head in folder.heads()]
@@ -167,14 +173,44 @@ class Job:
                 )
                 return ExportReport(undecodable, reduction, settings.count(reduction.unique), None)
             reduction = dedup.reduce(folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards)
-            wanted = settings.count(reduction.unique)
-            with dedup.DedupTable(folder.dedup) as table:
-                kept = Kept(table, shards, settings)
-                prepare(stage, kept, session.checkpoint)
-                work = session.checked(stage.name, kept.work(), folder.batches, folder.hashes)
-                session.run(stage, work, wanted)
-                exported = finish(stage, kept, session.checkpoint, folder.manifests)
-        return ExportReport(undecodable, reduction, wanted, exported)
+            exported = self._export(session, output, planned, Settings(selection, settings), reduction)
+        return ExportReport(undecodable, reduction, settings.count(reduction.unique), exported)
+
+    def _export(
+        self,
+        session: Session,
+        output: "Output",
+        planned: "Plan",
+        settings: "Settings",
+        reduction: "Reduction",
+    ) -> "Exported":
+        """Write what was chosen."""
+        from .dedup import DedupTable
+        from .export.card import Origin, card, write_card
+        from .export.contents import Contents
+        from .export.kept import Kept
+
+        folder = self.folder
+        heads = folder.heads()
+        options = settings.export
+        with DedupTable(folder.dedup) as table:
+            kept = Kept(table, [head.shard for head in heads], options)
+            contents = Contents(folder.manifests, folder.batches, folder.hashes, kept, options.rendering)
+            exporter = planned.exporter(contents, options.count(reduction.unique), output, session.checkpoint)
+            for part in exporter.runs():
+                work = session.checked(part.stage.name, part.work, folder.batches, folder.hashes)
+                session.run(part.stage, work, part.total, part.finished, part.each)
+            exported = exporter.finish()
+        origin = Origin(
+            urls=sum(head.rows for head in heads),
+            stored=session.count("download", DONE),
+            failed=session.failures("download"),
+            undecodable=session.failures("hash"),
+            reduction=reduction,
+        )
+        text = card(planned, settings, origin, exported, exporter.hosts)
+        write_card(output, session.checkpoint, text)
+        return exported
 
     def clusters(
         self,

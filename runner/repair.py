@@ -63,6 +63,7 @@ def _forget(checkpoint: Checkpoint, finding: Finding) -> None:
             file.delete([finding.key.index])
     stages = [finding.stage]
     if finding.stage == "download":  # whatever was made of the image too: another may come in its place
-        stages = checkpoint.stages()
+        # The marks of files that hold a shard are not of an image: these files know what they were made of.
+        stages = [stage for stage in checkpoint.stages() if not stage.startswith("export-")]
     for stage in stages:
         checkpoint.forget(stage, [finding.key])

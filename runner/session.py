@@ -1,5 +1,6 @@
 """A job in the hands of the process that works on it: running its stages, and counting what is done."""
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,12 +71,23 @@ class Session:
         self._listener = listener
         self._stop = stop
 
-    def run(self, stage: Stage[Any], work: Work, total: int) -> None:
-        progress = Progress(stage.name.partition(":")[0], total, self.count(stage.name))
+    def run(
+        self,
+        stage: Stage[Any],
+        work: Work,
+        total: int,
+        finished: int | None = None,
+        each: Callable[[Sequence[Mark]], Sequence[Mark]] | None = None,
+    ) -> None:
+        """Run a stage. ``each`` tells what marks stand for, to those who listen: they count these."""
+        if finished is None:
+            finished = self.count(stage.name)
+        name = re.split("[:-]", stage.name)[0]  # of "export-tar:7c9e6679" what a user knows
+        progress = Progress(name, total, finished)
 
         def watch(marks: Sequence[Mark]) -> None:
             nonlocal progress
-            progress = progress.after(marks)
+            progress = progress.after(marks if each is None else each(marks))
             self._listener(progress)
 
         self._listener(progress)

@@ -18,8 +18,8 @@ from runner.engine.items import CRASHED, DONE, Key, Mark, Result
 from runner.engine.run import run
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import DiskFullError, UsageError
-from runner.export.folder import claim
 from runner.export.kept import Kept
+from runner.export.output import LocalFolder, claim
 from runner.export.stage import ExportStage
 from runner.export.update import Exported, finish, prepare
 from runner.hashing import HashStage, fingerprint
@@ -43,7 +43,7 @@ class Job:
     shards: Sequence[int]
 
     def stage(self, out: Path, rendering: Rendering = Rendering()) -> ExportStage:  # noqa: B008 (frozen)
-        return ExportStage(self.path / "batches", self.path / "hashes", out, rendering)
+        return ExportStage(self.path / "batches", self.path / "hashes", LocalFolder(out), rendering)
 
     def checkpoint(self) -> Checkpoint:
         return Checkpoint(self.path / "checkpoint.lmdb")
@@ -60,7 +60,7 @@ class Job:
         stage = self.stage(out, Rendering(**options))
         with self.table(**policy) as table, self.checkpoint() as checkpoint:
             kept = Kept(table, self.shards, ExportOptions(**chosen))
-            claim(stage.out, self.path.resolve(), checkpoint, stage.name)
+            claim(stage.out, self.path.resolve(), checkpoint, "folder")
             prepare(stage, kept, checkpoint)
             run(stage, kept.work(), checkpoint, workers=workers)
             return finish(stage, kept, checkpoint, self.path / "manifests")
@@ -394,7 +394,7 @@ def written_without_marks(job: Job, out: Path) -> Iterator[Result | None]:
     """What a run does that is killed before its first marks are committed."""
     stage = job.stage(out)
     with job.table() as table, job.checkpoint() as checkpoint:
-        claim(stage.out, job.path.resolve(), checkpoint, stage.name)
+        claim(stage.out, job.path.resolve(), checkpoint, "folder")
         prepare(stage, Kept(table, job.shards, ExportOptions()), checkpoint)
     yield from stage.process(stage.read(0, [1, 2]))
     (out / ".00000.part/000000003.jpg").write_bytes(b"half")
@@ -439,7 +439,7 @@ def test_killed_after_the_run_the_next_export_does_the_rest(job: Job, tmp_path: 
     stage = job.stage(out)
     with job.table("bytes") as table, job.checkpoint() as checkpoint:
         kept = Kept(table, job.shards, ExportOptions())
-        claim(stage.out, job.path.resolve(), checkpoint, stage.name)
+        claim(stage.out, job.path.resolve(), checkpoint, "folder")
         prepare(stage, kept, checkpoint)
         run(stage, kept.work(), checkpoint, workers=0)
 

@@ -1,16 +1,13 @@
 """Files in OUT: names, appearance, removal, and what the disk refuses."""
 
-import os
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import Key
-from runner.errors import DiskFullError, RunnerError, UsageError
-from runner.export.folder import ImageFolder, claim, image_name
+from runner.errors import DiskFullError, RunnerError
+from runner.export.folder import ImageFolder, image_name
 
 KEY = Key(17, 42)
 
@@ -22,19 +19,6 @@ def out(tmp_path: Path) -> Path:
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Path:
-    folder = tmp_path / "job"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def checkpoint(job: Path) -> Iterator[Checkpoint]:
-    with Checkpoint(job / "checkpoint.lmdb") as opened:
-        yield opened
 
 
 def names(folder: Path) -> list[str]:
@@ -223,59 +207,3 @@ def test_a_folder_that_vanished_is_not_made_again(out: Path) -> None:
         ImageFolder(out).write(KEY, b"x")
 
     assert not out.exists()
-
-
-# -- whose folder it is --
-
-
-def test_a_new_folder_is_made_and_noted(tmp_path: Path, job: Path, checkpoint: Checkpoint) -> None:
-    out = tmp_path / "deep/out"
-
-    claim(out, job, checkpoint, "export:1")
-
-    assert out.is_dir()
-    assert checkpoint.note("export:1") == os.fsencode(out)
-
-
-def test_a_folder_with_somebody_elses_files_is_refused(out: Path, job: Path, checkpoint: Checkpoint) -> None:
-    (out / "thesis.tex").write_text("years")
-
-    with pytest.raises(
-        UsageError, match=r"not empty and this job never exported to it: choose a new folder\."
-    ):
-        claim(out, job, checkpoint, "export:1")
-
-    assert checkpoint.note("export:1") is None
-    assert names(out) == ["thesis.tex"]
-
-
-def test_a_folder_that_was_claimed_may_hold_anything_later(
-    out: Path, job: Path, checkpoint: Checkpoint
-) -> None:
-    claim(out, job, checkpoint, "export:1")
-    (out / "README.txt").write_text("what this is")
-
-    claim(out, job, checkpoint, "export:1")
-
-
-@pytest.mark.parametrize("place", [".", "..", "batches", "../job/deep/er"])
-def test_a_folder_that_overlaps_with_the_job_is_refused(
-    place: str, job: Path, checkpoint: Checkpoint
-) -> None:
-    with pytest.raises(UsageError, match="overlaps with the job folder"):
-        claim((job / place).resolve(), job, checkpoint, "export:1")
-
-
-def test_a_file_is_refused(tmp_path: Path, job: Path, checkpoint: Checkpoint) -> None:
-    file = tmp_path / "out.zip"
-    file.write_text("x")
-
-    with pytest.raises(UsageError, match="is not a folder"):
-        claim(file, job, checkpoint, "export:1")
-    with pytest.raises(RunnerError, match="Not a directory"):
-        claim(file / "below", job, checkpoint, "export:1")
-
-
-def test_a_place_where_nothing_can_be_made(job: Path, checkpoint: Checkpoint) -> None:
-    with pytest.raises(RunnerError, match="Cannot export to /proc/runner"):
-        claim(Path("/proc/runner"), job, checkpoint, "export:1")

@@ -7,7 +7,8 @@ from typing import Any
 import pictures
 
 from runner.engine.items import Key
-from runner.export.metadata import Line, describe, write_metadata
+from runner.export.metadata import OWN_COLUMNS, Line, describe, write_metadata
+from runner.export.output import LocalFolder
 from runner.hashing import fingerprint
 from runner.manifest import Row
 from runner.options import Rendering
@@ -20,7 +21,7 @@ def line(**columns: Any) -> Line:
 
 
 def written(path: Path, *lines: Line) -> list[Line]:
-    write_metadata(path, lines)
+    write_metadata(LocalFolder(path.parent), lines)
     return [json.loads(text) for text in path.read_text("utf-8").splitlines()]
 
 
@@ -36,6 +37,11 @@ def test_a_line_says_what_and_where_the_image_is() -> None:
         "index": 42,
         "duplicates": 3,
     }
+
+
+def test_every_line_has_the_same_columns_in_the_same_order() -> None:
+    assert list(line()) == list(OWN_COLUMNS)
+    assert all(isinstance(value, OWN_COLUMNS[name]) for name, value in line().items())
 
 
 def test_columns_of_the_list_follow_in_its_order() -> None:

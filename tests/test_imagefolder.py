@@ -1,10 +1,12 @@
-"""What an export writes is what the `imagefolder` loader of Hugging Face `datasets` reads."""
+"""What an export writes is what Hugging Face `datasets` reads: by the `imagefolder` loader, or by itself."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pictures
 import pytest
+from jobs import make_job as make_whole_job
 from test_export import make_job
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read on import; nothing of this needs the network
@@ -26,3 +28,40 @@ def test_load_dataset_reads_an_export(tmp_path: Path, monkeypatch: pytest.Monkey
     for row, body in zip(loaded, photos, strict=True):
         assert row["image"].size == (row["width"], row["height"])
         assert row["image"].tobytes() == pictures.Image.open(pictures.BytesIO(body)).tobytes()
+
+
+PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(3)]
+
+
+def load(out: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The export of three photos in two shards."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    lines: Any = [(photo, {"caption": f"photo {number}"}) for number, photo in enumerate(PHOTOS)]
+    job = make_whole_job(tmp_path / "job", [lines[:2], lines[2:]])
+    options = {"caption_col": "caption"} if kind == "webdataset" else {}
+    job.export(out, workers=0, format=kind, **options)
+    return datasets.load_dataset(str(out), split="train")
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "caption"),
+    [("folder", "image", "caption"), ("webdataset", "jpg", "txt"), ("parquet", "image", "caption")],
+)
+def test_load_dataset_finds_out_what_it_is_given(
+    kind: str, image: str, caption: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(tmp_path / "out", kind, tmp_path, monkeypatch)
+
+    assert list(loaded[caption]) == ["photo 0", "photo 1", "photo 2"]
+    for row, body in zip(loaded, PHOTOS, strict=True):
+        assert row[image].tobytes() == pictures.Image.open(pictures.BytesIO(body)).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_load_dataset_reads_metadata_alone(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(tmp_path / "out", kind, tmp_path, monkeypatch)
+
+    assert list(loaded["caption"]) == ["photo 0", "photo 1", "photo 2"]
+    assert list(loaded["width"]) == [192, 192, 192]

@@ -61,6 +61,7 @@ def test_without_resize_a_size_is_what_it_is() -> None:
         (Rendering, {"resize": "border", "size": 0}, "1 to 65,535"),
         (Rendering, {"only_bigger": True}, "only-bigger"),
         (ExportOptions, {"format": "zip"}, "format"),
+        (ExportOptions, {"format": "csv", "caption_col": "text"}, "--caption-col"),
         (ExportOptions, {"limit": -1}, "limit"),
         (ExportOptions, {"sample": -1}, "sample"),
         (ExportOptions, {"seed": -1}, "seed"),

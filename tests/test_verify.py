@@ -12,6 +12,7 @@ from webserver import WebServer, answer
 
 from runner import Job, images
 from runner.cli import main
+from runner.engine.soundness import read_meta
 from runner.errors import DamagedError, JobError, RunnerError
 
 PAGE = 4096
@@ -75,7 +76,8 @@ def nothing(path: Path) -> None:
 
 
 def last_pages(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: -2 * PAGE])
+    """From the root on, which is among the last; the very last may be free."""
+    path.write_bytes(path.read_bytes()[: read_meta(path).root * PAGE])
 
 
 def pages(change: Callable[[bytearray, int, random.Random], None]) -> Callable[[Path], None]:

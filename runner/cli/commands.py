@@ -163,7 +163,7 @@ def export(options: Namespace, console: Console) -> int:
         stop=console.stop,
         **_given(options, Filters, Selection, Rendering, ExportOptions),
     )
-    print(_export_summary(job.status(), report, options.out))
+    print(_export_summary(job.status(), report, options.out, options.format))
     return 0
 
 
@@ -273,7 +273,16 @@ def _summary(status: Status) -> str:
     return "\n".join(lines)
 
 
-def _export_summary(status: Status, report: ExportReport, out: str) -> str:
+_WRITTEN = {
+    "folder": "{images} ({size}) and metadata.jsonl",
+    "webdataset": "{images} in tar files ({size})",
+    "parquet": "{images} in parquet files ({size})",
+    "jsonl": "the metadata of {images}, metadata.jsonl ({size})",
+    "csv": "the metadata of {images}, metadata.csv ({size})",
+}
+
+
+def _export_summary(status: Status, report: ExportReport, out: str, kind: str) -> str:
     chosen = report.reduction
     left_out = [f"{chosen.duplicates:,} duplicates", _undecodable(report.undecodable)]
     left_out += [f"{count:,} by {name.replace('_', '-')}" for name, count in chosen.filtered.items()]
@@ -286,7 +295,8 @@ def _export_summary(status: Status, report: ExportReport, out: str) -> str:
         lines.append(f"{_count(report.wanted, 'image')} would be in {out}; nothing was written (dry run).")
     else:
         done = report.exported
-        lines.append(f"{out}: {_count(done.images, 'image')} ({_size(done.bytes)}) and metadata.jsonl.")
+        written = _WRITTEN[kind].format(images=_count(done.images, "image"), size=_size(done.bytes))
+        lines.append(f"{out}: {written}.")
         if done.removed:
             lines.append(f"{_count(done.removed, 'image')} kept no longer, removed.")
         for reason, count in sorted(done.failures.items()):

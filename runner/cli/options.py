@@ -12,7 +12,17 @@ from ..config import CHANGEABLE, READING, JobConfig
 from ..fetch.options import TRANSPORTS, FetchOptions
 from ..fetch.reasons import REASONS, exists
 from ..listing import STATES
-from ..options import ENCODINGS, FORMATS, POLICIES, RESIZES, ExportOptions, Filters, Rendering, Selection
+from ..options import (
+    ENCODINGS,
+    FORMATS,
+    LAYOUTS,
+    POLICIES,
+    RESIZES,
+    ExportOptions,
+    Filters,
+    Rendering,
+    Selection,
+)
 from ..sources.options import FORMATS as LIST_FORMATS
 from ..sources.options import ListOptions
 from . import commands, completion
@@ -254,7 +264,9 @@ def _add_export(actions: Any) -> ArgumentParser:
         "runner export cats cats-jpegs --min-side 256",
     )
     parser.add_argument(
-        "out", metavar="OUT", help="the folder to write; repeat the command to bring it up to date"
+        "out",
+        metavar="OUT",
+        help="the folder to write, or a URL such as s3://bucket/cats; repeat it to bring that up to date",
     )
     _add_workers(parser, 8)
     _add_choice(parser)
@@ -270,7 +282,13 @@ def _add_export(actions: Any) -> ArgumentParser:
     _add_rows(writing, _RENDERING, Rendering)
     add("--only-bigger", action="store_true", help="leave alone what is not larger than SIZE")
     add("--encode", choices=ENCODINGS, default=Rendering.encode, help="(%(default)s)")
-    add("--format", choices=("folder",), default=ExportOptions.format, help="(%(default)s)")
+    add(
+        "--format",
+        choices=LAYOUTS,
+        default=ExportOptions.format,
+        help="image files, a tar or a parquet file per shard, or the metadata alone (%(default)s)",
+    )
+    add("--caption-col", metavar="NAME", help="column of the lists that becomes the .txt of a webdataset")
     _add_rows(writing, _EXPORT, ExportOptions)
     parser.add_argument("--dry-run", action="store_true", help="say what would be exported, write nothing")
     return parser

@@ -1,4 +1,4 @@
-"""The folder that an export writes: who may write to it, how files are named, how they appear and go.
+"""The folder of images that an export writes: how files are named, how they appear and go.
 
     OUT/
       metadata.jsonl          one line per image, in item order
@@ -18,9 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.checkpoint import Checkpoint
 from ..engine.items import Key
-from ..errors import DiskFullError, RunnerError, UsageError
+from ..errors import DiskFullError, RunnerError
 
 METADATA = "metadata.jsonl"
 SUFFIXES = (".jpg", ".png", ".webp")
@@ -111,7 +110,7 @@ class ImageFolder:
         folder = self._shard_folder(shard)
         with disk_errors(folder):
             for entry in [*_files(folder), *_files(self._new_folder(shard))]:
-                index, suffix = _parse(shard, entry.name)
+                index, suffix = parse_name(shard, entry.name)
                 if index is not None and suffix == self.suffix:
                     sizes[index] = entry.stat(follow_symlinks=False).st_size
         return sizes
@@ -125,13 +124,13 @@ class ImageFolder:
         removed = 0
         with disk_errors(folder):
             for entry in _files(folder):
-                index, suffix = _parse(shard, entry.name)
+                index, suffix = parse_name(shard, entry.name)
                 if index is not None and index not in decided:
                     continue
                 if index is not None and not (index in wanted and suffix == self.suffix):
                     Path(entry.path).unlink()
                     removed += index not in wanted
-                elif index is None and _parse(shard, _final_name(entry.name)) != NO_IMAGE:
+                elif index is None and parse_name(shard, _final_name(entry.name)) != NO_IMAGE:
                     Path(entry.path).unlink()
         with suppress(OSError):  # not there, or not empty
             folder.rmdir()
@@ -173,7 +172,7 @@ def _write(path: str, data: bytes) -> None:
 NO_IMAGE = (None, "")
 
 
-def _parse(shard: int, name: str) -> tuple[int | None, str]:
+def parse_name(shard: int, name: str) -> tuple[int | None, str]:
     """The index and the suffix of the item that an image file is named after; of any other file NO_IMAGE."""
     for suffix in SUFFIXES:
         digits = name.removeprefix(f"{shard:05d}").removesuffix(suffix)
@@ -182,25 +181,3 @@ def _parse(shard: int, name: str) -> tuple[int | None, str]:
             if image_name(key, suffix).endswith(f"/{name}"):
                 return key.index, suffix
     return NO_IMAGE
-
-
-def claim(out: Path, job: Path, checkpoint: Checkpoint, note: str) -> None:
-    """Make ``out`` (an absolute path) this job's to write to and delete from, creating it if it is missing.
-
-    The job notes the folder before the first file is in it, so an export killed at once can go on. A folder
-    that holds something and was never noted is somebody else's. Raises UsageError for that, for a file and
-    for a folder that overlaps with the job's; RunnerError where nothing can be written.
-    """
-    if out == job or out in job.parents or job in out.parents:
-        raise UsageError(f"{out} overlaps with the job folder {job}: choose a folder outside of it.")
-    with disk_errors(out):
-        if out.exists() and not out.is_dir():
-            raise UsageError(f"{out} is not a folder: choose a new or an empty one.")
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        empty = not any(out.iterdir())
-    if checkpoint.note(note) is None:
-        if not empty:
-            raise UsageError(f"{out} is not empty and this job never exported to it: choose a new folder.")
-        checkpoint.set_note(note, os.fsencode(out))

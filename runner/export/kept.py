@@ -1,5 +1,6 @@
 """Which images an export holds: of those that the dedup table kept, a sample, up to a limit."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -13,25 +14,37 @@ Keys = npt.NDArray[np.uint64]
 
 
 class Kept:
-    """The images to export, of these shards (ascending)."""
+    """The images to export, of these shards (ascending). A worker that gets it opens the table itself."""
 
     def __init__(self, table: DedupTable, shards: Sequence[int], options: ExportOptions) -> None:
         self._table = table
-        self._shards = shards
-        self._limit = options.limit
+        self.shards = shards
         self._seed = options.seed
         self._last_rank: int | None = None  # of the sample; None if all are in it
         if options.sample is not None:
             self._last_rank = _lowest(_ranks(table.kept_keys(), options.seed), options.sample)
+        self._last: tuple[int, int] | None = None  # with a limit: the last shard, and how many of its images
+        if options.limit is not None:
+            self._last = self._reach(options.limit)
 
     def __iter__(self) -> Iterator[tuple[int, dict[int, int]]]:
         """Every shard with its images' indices, ascending, and how many others each stands for."""
-        room = self._limit
-        for shard in self._shards:
-            kept = dict(islice(self._sampled(shard), room))
-            yield shard, kept
-            if room is not None:
-                room -= len(kept)
+        return ((shard, self.of(shard)) for shard in self.shards)
+
+    def of(self, shard: int) -> dict[int, int]:
+        """The same for one shard."""
+        if self._last is None or shard < self._last[0]:
+            return dict(self._sampled(shard))
+        return dict(islice(self._sampled(shard), self._last[1])) if shard == self._last[0] else {}
+
+    def _reach(self, limit: int) -> tuple[int, int]:
+        """How far so many images go."""
+        for shard in self.shards:
+            count = sum(1 for _ in self._sampled(shard))
+            if count >= limit:
+                return shard, limit
+            limit -= count
+        return sys.maxsize, 0
 
     def work(self) -> Iterator[tuple[int, Sequence[int]]]:
         """The same as the engine wants it: shards with the indices of their members."""

@@ -6,19 +6,32 @@ then it is called ``NAME_in_list``.
 """
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..columns import merge
 from ..engine.items import Key
 from ..fingerprint import Fingerprint
-from ..manifest import Row
+from ..manifest import Row, manifest_name, read_rows
 from ..options import Rendering
-from .folder import disk_errors, image_name, temporary
+from .folder import METADATA, image_name
+from .output import Output
 
 _LOADERS_OWN = ("file_name", "file_names")
+
+OWN_COLUMNS: dict[str, type] = {
+    "file_name": str,
+    "url": str,
+    "width": int,
+    "height": int,
+    "sha256": str,
+    "phash": str,
+    "shard": int,
+    "index": int,
+    "duplicates": int,
+}
+"""What every image has, in this order."""
 
 Line = dict[str, Any]
 
@@ -37,18 +50,39 @@ def describe(key: Key, row: Row, fingerprint: Fingerprint, duplicates: int, rend
         "index": key.index,
         "duplicates": duplicates,
     }
-    return merge(line, row.columns, ("image",), lambda name: name.endswith(_LOADERS_OWN))
+    return line | carried(row.columns)
 
 
-def write_metadata(path: Path, lines: Iterable[Line]) -> None:
-    """Write the file, streaming; it appears by rename when it is complete and on disk."""
-    part = temporary(path)
-    with disk_errors(path.parent), part.open("wb") as file:
+def carried(columns: Line) -> Line:
+    """The columns of a list, under the names that they have in an export."""
+    line = merge(dict.fromkeys(OWN_COLUMNS), columns, ("image",), lambda name: name.endswith(_LOADERS_OWN))
+    return {name: line[name] for name in line if name not in OWN_COLUMNS}
+
+
+def describe_shard(
+    manifests: Path,
+    shard: int,
+    found: Mapping[int, Fingerprint],
+    members: Mapping[int, int],
+    rendering: Rendering,
+) -> Iterator[Line]:
+    """The lines of those images of a shard of which ``found`` tells, ascending.
+
+    ``members`` tells how many others each stands for.
+    """
+    rows = read_rows(manifests / manifest_name(shard), list(found))
+    for (index, fingerprint), row in zip(found.items(), rows, strict=True):
+        yield describe(Key(shard, index), row, fingerprint, members[index], rendering)
+
+
+def write_metadata(out: Output, lines: Iterable[Line]) -> None:
+    """Write the file, streaming; it appears when it is complete and on disk."""
+    with out.draft(METADATA) as draft:
         for line in lines:
-            # Half a surrogate pair is no UTF-8 and would keep loaders from reading the whole file: "?".
-            text = json.dumps(line, ensure_ascii=False) + "\n"
-            file.write(text.encode("utf-8", "replace"))
-        file.flush()
-        os.fsync(file.fileno())
-    with disk_errors(path.parent):
-        part.replace(path)
+            draft.file.write(as_json(line) + b"\n")
+        draft.publish()
+
+
+def as_json(line: Line) -> bytes:
+    """One line of text. Half a surrogate pair is no UTF-8 and would keep loaders from reading it all: "?"."""
+    return json.dumps(line, ensure_ascii=False).encode("utf-8", "replace")

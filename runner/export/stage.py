@@ -3,8 +3,6 @@
 Its marks live under a name of their own for each OUT, so that one job can keep any number of exports.
 """
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,7 @@ from ..engine.items import DONE, Item, Key, Mark, Result
 from ..engine.shardfile import read_payloads, shard_file
 from ..fingerprint import Fingerprint
 from ..options import Encoding, Rendering
-from .folder import ImageFolder
+from .output import ImageFiles, Output, digest
 
 VERBATIM = "verbatim"
 
@@ -46,11 +44,37 @@ class Source(NamedTuple):
     fingerprint: Fingerprint
 
 
+class Unwritable(Exception):
+    """An image of which the wanted file cannot be made."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def file_of(source: Source, rendering: Rendering, recipe: str) -> bytes:
+    """The file of a stored image, by its recipe. Raises Unwritable."""
+    if recipe == VERBATIM:
+        return source.body
+    from ..imaging import Undecodable  # brings Pillow, which few images need
+    from .convert import Unencodable, render
+
+    try:
+        return render(source.body, source.fingerprint, rendering)
+    except (Undecodable, Unencodable) as error:
+        raise Unwritable(error.reason) from error
+
+
+def read_fingerprints(hashes: Path, shard: int, indices: Sequence[int]) -> dict[int, Fingerprint]:
+    """What the hash pass found in these items of a shard, ascending."""
+    packed = read_payloads(shard_file(hashes, shard), indices)
+    return {index: Fingerprint.unpack(data) for index, data in packed}
+
+
 @dataclass(frozen=True)
 class ExportStage:
     """Writes ``out/00017/000170042.jpg`` for item (17, 42).
 
-    ``out`` is made absolute and free of links, so that a folder has one set of marks however it is spelt.
     Mark: ``DONE`` with the size of the file, or the reason why none could be made; ``detail`` is the
     recipe, which with the stored bytes determines the file. Raises DiskFullError or RunnerError when the
     file cannot be written.
@@ -58,7 +82,7 @@ class ExportStage:
 
     batches: Path
     hashes: Path
-    out: Path
+    out: Output
     rendering: Rendering = field(default_factory=Rendering)
     name: str = field(init=False)
     output: Path | None = field(default=None, init=False)
@@ -66,15 +90,12 @@ class ExportStage:
     patience: float = field(default=60.0, init=False)
 
     def __post_init__(self) -> None:
-        out = os.path.realpath(self.out)
-        digest = hashlib.sha256(os.fsencode(out)).hexdigest()
-        object.__setattr__(self, "out", Path(out))
-        object.__setattr__(self, "name", f"export:{digest[:12]}")
+        object.__setattr__(self, "name", f"export:{digest(self.out)}")
 
     @property
-    def folder(self) -> ImageFolder:
+    def folder(self) -> ImageFiles:
         """The files."""
-        return ImageFolder(self.out, self.rendering.suffix)
+        return self.out.images(self.rendering.suffix)
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[Source]]:
         """The stored bytes of these images with what the hash pass found in them."""
@@ -84,25 +105,23 @@ class ExportStage:
 
     def fingerprints(self, shard: int, indices: Sequence[int]) -> dict[int, Fingerprint]:
         """What the hash pass found in these items of a shard, ascending."""
-        packed = read_payloads(shard_file(self.hashes, shard), indices)
-        return {index: Fingerprint.unpack(data) for index, data in packed}
+        return read_fingerprints(self.hashes, shard, indices)
 
     def process(self, items: Iterator[Item[Source] | None]) -> Iterator[Result | None]:
         """One image at a time, each written before its result is given."""
         folder = self.folder
         for item in items:
-            yield None if item is None else Result(item.key, self._export(folder, item))
+            yield None if item is None else self.result(folder, item)
 
-    def _export(self, folder: ImageFolder, item: Item[Source]) -> Mark:
-        body, fingerprint = item.data
-        recipe = recipe_for(fingerprint, self.rendering)
-        if recipe != VERBATIM:
-            from ..imaging import Undecodable  # brings Pillow, which few images need
-            from .convert import Unencodable, render
+    def result(self, folder: ImageFiles, item: Item[Source]) -> Result:
+        """Write one image."""
+        return Result(item.key, self._export(folder, item))
 
-            try:
-                body = render(body, fingerprint, self.rendering)
-            except (Undecodable, Unencodable) as error:
-                return Mark(error.reason, 0, (recipe,))
+    def _export(self, folder: ImageFiles, item: Item[Source]) -> Mark:
+        recipe = recipe_for(item.data.fingerprint, self.rendering)
+        try:
+            body = file_of(item.data, self.rendering, recipe)
+        except Unwritable as error:
+            return Mark(error.reason, 0, (recipe,))
         folder.write(item.key, body)
         return Mark(DONE, len(body), (recipe,))

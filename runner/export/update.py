@@ -6,16 +6,14 @@ any two steps, the next export does the rest.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..engine.checkpoint import Checkpoint
 from ..engine.items import DONE, Key, Mark
-from ..manifest import manifest_name, read_rows
-from .folder import METADATA
 from .kept import Kept
-from .metadata import Line, describe, write_metadata
+from .metadata import Line, describe_shard, write_metadata
 from .stage import ExportStage, recipe_for
 
 
@@ -53,9 +51,18 @@ def prepare(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> None:
             checkpoint.forget(stage.name, stale)
 
 
-def finish(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Path) -> Exported:
-    """After a complete run: list the images in ``metadata.jsonl``, then delete those kept no longer."""
-    write_metadata(stage.out / METADATA, _lines(stage, kept, checkpoint, manifests))
+def finish(
+    stage: ExportStage,
+    kept: Kept,
+    checkpoint: Checkpoint,
+    manifests: Path,
+    watch: Callable[[Iterator[Line]], Iterator[Line]] = iter,
+) -> Exported:
+    """After a complete run: list the images in ``metadata.jsonl``, then delete those kept no longer.
+
+    The lines pass through ``watch`` on their way.
+    """
+    write_metadata(stage.out, watch(_lines(stage, kept, checkpoint, manifests)))
     removed = _remove_unwanted(stage, kept, checkpoint)
     counts: Counter[str] = Counter()
     size = 0
@@ -71,10 +78,8 @@ def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Pa
         indices = _written(_marks(checkpoint, stage, shard, members))
         stage.folder.publish(shard, indices)
         if indices:
-            rows = read_rows(manifests / manifest_name(shard), indices)
             found = stage.fingerprints(shard, indices)
-            for index, row in zip(indices, rows, strict=True):
-                yield describe(Key(shard, index), row, found[index], members[index], stage.rendering)
+            yield from describe_shard(manifests, shard, found, members, stage.rendering)
 
 
 def _remove_unwanted(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> int:
