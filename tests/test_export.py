@@ -422,7 +422,7 @@ def test_killed_before_a_new_shard_has_its_name_nothing_is_written_again(job: Jo
     stage = job.stage(out)
     with job.table() as table, job.checkpoint() as checkpoint:
         kept = Kept(table, job.shards, ExportOptions())
-        claim(stage.out, job.path.resolve(), checkpoint, stage.name)
+        claim(stage.out, job.path.resolve(), checkpoint, "folder")
         run(stage, kept.work(), checkpoint, workers=0)
     assert not list(out.glob("0*"))
     written = {path.name: path.stat().st_ino for path in out.glob(".*/*")}

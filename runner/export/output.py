@@ -7,7 +7,7 @@ elsewhere, where nothing can be renamed, an object is sent when it is complete.
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ class ImageFiles(Protocol):
     """The images of a folder export, one file each; see ``ImageFolder``."""
 
     def write(self, key: Key, data: bytes) -> None: ...
+
+    def publish(self, shard: int, written: Iterable[int]) -> None: ...
 
     def sizes(self, shard: int) -> dict[int, int]: ...
 

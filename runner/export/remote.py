@@ -4,7 +4,7 @@ How to get there (keys, endpoints) is for the library behind the protocol to kno
 """
 
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -128,6 +128,9 @@ class RemoteImages:
     def write(self, key: Key, data: bytes) -> None:
         """Make ``data`` the image of this item."""
         self.output.write(image_name(key, self.suffix), data)
+
+    def publish(self, shard: int, written: Iterable[int]) -> None:
+        """Nothing to do: each image has its name as soon as it is sent."""
 
     def sizes(self, shard: int) -> dict[int, int]:
         """Index -> bytes of every image of a shard."""
