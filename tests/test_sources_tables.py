@@ -331,7 +331,7 @@ def test_elements_that_are_no_objects(tmp_path: Path) -> None:
         (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05+00:00"),
         (date(2026, 1, 2), "2026-01-02"),
         (time(3, 4), "03:04:00"),
-        (timedelta(seconds=90), "0:01:30"),
+        (timedelta(seconds=90), 90.0),
         (b"text", "text"),
         (b"\xff\x00", "ff00"),
         ("\ud83d", "?"),
@@ -362,6 +362,10 @@ def test_parquet_of_every_type(tmp_path: Path) -> None:
         {
             "url": pa.array([b"http://a/1", None], pa.binary()),
             "when": pa.array([datetime(2026, 1, 2), None], pa.timestamp("us")),
+            "zone": pa.array([1_700_000_000_123_456_789, None]).cast(pa.timestamp("ns", "Nowhere/X")),
+            "day": pa.array([2**30, None], pa.int32()).cast(pa.date32()),
+            "length": pa.array([1_500_000_001, None]).cast(pa.duration("ns")),
+            "latin": pa.array([b"caf\xe9", None]).cast(pa.string(), safe=False),
             "price": pa.array([Decimal("1.50"), None], pa.decimal128(8, 2)),
             "tags": pa.array([["a", "b"], None]),
             "box": pa.array([{"x": 1.5}, None]),
@@ -375,7 +379,11 @@ def test_parquet_of_every_type(tmp_path: Path) -> None:
     assert first == Row(
         "http://a/1",
         {
-            "when": "2026-01-02T00:00:00",
+            "when": "2026-01-02T00:00:00.000000",
+            "zone": "2023-11-14T22:13:20.123456789Z",
+            "day": "<value out of range: 1073741824>",
+            "length": 1.500000001,
+            "latin": "636166e9",
             "price": "1.50",
             "tags": ["a", "b"],
             "box": {"x": 1.5},

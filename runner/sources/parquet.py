@@ -18,6 +18,7 @@ _MAGIC = b"PAR1"
 _MOST_ROWS = 4096
 _BATCH_BYTES = 4 << 20
 _BUFFER = 1 << 20  # bytes read ahead of each column
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def read(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | None]:
@@ -35,7 +36,7 @@ def read(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | No
     try:
         with ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER) as file:
             yield from _rows(file, name, options)
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         why = " ".join(str(error).split())[:200]
         raise ListError(f"{name} is cut off or damaged, or of an unknown kind of parquet: {why}") from error
 
@@ -50,14 +51,32 @@ def _rows(file: Any, name: str, options: ListOptions) -> Iterator[Row]:
     ]
     line = 0
     for batch in file.iter_batches(_batch_size(file), columns=[url, *carried], use_threads=False):
-        urls = map(plain, batch.column(url).to_pylist())
+        urls = map(plain, _values(batch.column(url)))
         columns = [
-            map(read, batch.column(column).to_pylist())
-            for column, read in zip(carried, read_value, strict=True)
+            map(read, _values(batch.column(column))) for column, read in zip(carried, read_value, strict=True)
         ]
         for each, *values in zip(urls, *columns, strict=True):
             line += 1
             yield make_row(each, dict(zip(carried.values(), values, strict=True)), name, line)
+
+
+def _values(column: Any) -> list[Any]:
+    """The values of a column. Python's dates and times cannot hold all that there is: those as text."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_duration(kind):
+        seconds = _PER_SECOND[kind.unit]
+        return [None if each is None else each / seconds for each in column.cast(pa.int64()).to_pylist()]
+    if pa.types.is_timestamp(kind) and kind.tz is not None:  # whose zone nobody may know
+        column = column.cast(pa.timestamp(kind.unit, "UTC"))
+    if pa.types.is_temporal(kind):
+        texts = column.cast(pa.string()).to_pylist()
+        return [each and (each if each.startswith("<") else each.replace(" ", "T")) for each in texts]
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:  # text that is none, which parquet does not check
+        return list(column.cast(pa.binary()).to_pylist())
 
 
 def _digest_reader(digest: DigestColumn) -> Callable[[Any], Any]:

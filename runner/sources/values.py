@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 MAX_VALUE = 1 << 16
@@ -15,8 +15,8 @@ _MAX_DEPTH = 32
 def plain(value: Any) -> Any:
     """The value as JSON has it.
 
-    NaN and infinities are null, dates and times ISO 8601, durations seconds, decimals their digits as text,
-    bytes text if they are UTF-8 and hexadecimal digits if not. Half a surrogate pair is "?".
+    NaN and infinities are null, dates and times ISO 8601, durations seconds, decimals their digits as
+    text, bytes text if they are UTF-8 and hexadecimal digits if not. Half a surrogate pair is "?".
     """
     kind = type(value)
     if kind is str:
@@ -27,6 +27,8 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping | list | tuple):
         return _nested(value)
+    if kind is timedelta:
+        return value.total_seconds()
     return _text(_from_table(value))
 
 
