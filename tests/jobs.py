@@ -1,16 +1,16 @@
 """Jobs whose images were never downloaded: as `runner start` leaves them, without a server."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import runner
+from runner.config import JobConfig
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, shard_file
-from runner.job import JobConfig
 from runner.manifest import Row, write_manifests
+from runner.record import Record
 
 Line = tuple[bytes | None, dict[str, Any]]
 
@@ -31,8 +31,7 @@ def make_job(path: Path, shards: Sequence[Sequence[Line]]) -> runner.Job:
             with ShardFile(shard_file(path / "batches", shard)) as batch:
                 batch.append([result for result in results if result.payload is not None])
             checkpoint.commit("download", [(result.key, result.mark) for result in results])
-    config = {**JobConfig(shard_size=len(shards[0])).to_json(), "shards": len(shards)}
-    (path / "job.json").write_text(json.dumps(config))
+    Record(JobConfig(shard_size=len(shards[0])), len(shards)).write(path)
     return runner.Job.open(path)
 
 

@@ -130,7 +130,7 @@ class RemoteImages:
         self.output.write(image_name(key, self.suffix), data)
 
     def publish(self, shard: int, written: Iterable[int]) -> None:
-        """Nothing to do: each image has its name as soon as it is sent."""
+        """Nothing: each image is there as soon as it is sent."""
 
     def sizes(self, shard: int) -> dict[int, int]:
         """Index -> bytes of every image of a shard."""
