@@ -1,58 +1,70 @@
-"""The dedup pass over made-up hashes: time, peak memory, and how both grow with their number."""
+"""The dedup pass over made-up hashes, and imagededup's searches on as many as they can finish.
+
+The hashes are as alike as those of a crawl: a third are copies of others, at a distance of 0, 2 and 4 bits.
+"""
 
 import argparse
-import json
-import math
-import subprocess
-import sys
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from . import reduce_once
-from .synthetic import ensure_hashes
+from .measure import Contender, Run, compare, program
+from .peers import IMAGEDEDUP, those_there
+from .results import Findings, Table
+from .synthetic import ensure_hashes, write_phashes
 
-Cost = dict[str, Any]
+# imagededup's searches, and how many hashes each takes in about half a minute.
+SEARCHES = {"bktree": 3_000, "brute_force_cython": 10_000}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "counts", type=float, nargs="*", default=[1e6, 5e6], metavar="COUNT", help="hashes (1e6 5e6)"
+        "--hashes", type=float, nargs="*", default=[1e6, 5e6], metavar="N", help="for runner (1e6 5e6)"
     )
-    parser.add_argument("--radius", type=int, nargs="+", default=[4], metavar="BITS", help="(default: 4)")
+    parser.add_argument("--radius", type=int, default=4, metavar="BITS", help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--alone", action="store_true", help="without imagededup")
 
 
-def run(options: argparse.Namespace, folder: Path) -> None:
-    costs = []
-    print(f"{'hashes':>12}{'radius':>8}{'seconds':>9}{'CPU s':>8}{'peak MB':>9}{'table MB':>10}{'kept':>12}")
-    for radius in options.radius:
-        series = [measure(folder, int(count), radius) for count in options.counts]
-        for cost in series:
-            print(
-                f"{cost['hashes']:>12,}{radius:>8}{cost['seconds']:>9.1f}{cost['cpu_seconds']:>8.1f}"
-                f"{cost['peak_mb']:>9.0f}{cost['table_mb']:>10.0f}{cost['unique']:>12,}"
-            )
-        for smaller, larger in pairwise(series):
-            print(growth(smaller, larger))
-        costs += series
-    (folder / "dedup.json").write_text(json.dumps(costs, indent=2) + "\n")
+def run(options: argparse.Namespace, folder: Path) -> Findings:
+    beside = [] if options.alone else [*_beside_imagededup(options, folder)]
+    return Findings([*beside, _alone(options, folder)])
 
 
-def measure(folder: Path, count: int, radius: int) -> Cost:
-    """One whole pass, in a process of its own."""
-    hashes, table = ensure_hashes(folder, count), folder / "dedup.lmdb"
-    for file in folder.glob("dedup.lmdb*"):
-        file.unlink()
-    command = [sys.executable, reduce_once.__file__, str(hashes), str(table), str(radius)]
-    cost: Cost = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return {"hashes": count, "radius": radius, **cost}
+def _beside_imagededup(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    for method, count in SEARCHES.items():
+        print(f"{count:,} hashes")
+        makers: list[Callable[[], Contender]] = [
+            partial(runner, "runner", folder, count, options.radius),
+            partial(imagededup, method, folder, count, options.radius),
+        ]
+        yield Table(f"{count:,} hashes", "hash", compare(those_there(makers), options.rounds))
 
 
-def growth(smaller: Cost, larger: Cost) -> str:
-    def exponent(name: str) -> float:
-        return math.log(larger[name] / smaller[name]) / math.log(larger["hashes"] / smaller["hashes"])
+def _alone(options: argparse.Namespace, folder: Path) -> Table:
+    """The first is the fewest: the ratios tell how flat the time for each is."""
+    counts = [int(count) for count in sorted(options.hashes)]
+    contenders = [runner(f"runner, {count:,}", folder, count, options.radius) for count in counts]
+    return Table("many hashes", "hash", compare(contenders, options.rounds))
 
-    return (
-        f"from {smaller['hashes']:,} to {larger['hashes']:,}: time grows as n^{exponent('cpu_seconds'):.2f}, "
-        f"memory as n^{exponent('peak_mb'):.2f}"
+
+def runner(name: str, folder: Path, count: int, radius: int) -> Contender:
+    """One whole pass: hashes read, searched, and the table written."""
+    table = folder / "dedup.lmdb"
+    reduce = program(name, "reduce_once.py", count, ensure_hashes(folder, count), table, radius)
+
+    def run() -> Run:
+        for file in folder.glob("dedup.lmdb*"):
+            file.unlink()
+        return reduce.run()
+
+    return Contender(name, run)
+
+
+def imagededup(method: str, folder: Path, count: int, radius: int) -> Contender:
+    """The search alone, of one process."""
+    python = IMAGEDEDUP.python(folder)
+    hashes = write_phashes(folder, count)
+    return program(
+        f"imagededup, {method}", "imagededup_search.py", count, hashes, radius, method, python=python
     )

@@ -1,59 +1,53 @@
-"""`runner start` against a bare libcurl loop that writes LMDB: same list, same nginx, whole processes."""
+"""Download photographs from nginx and store them: runner, a bare libcurl loop, and tools for the same job."""
 
 import argparse
-import shutil
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tools import nginx
-from tools.driver import RUNNER, Job
 
-from . import photos, reference_download
-from .timing import Contender, compare, report
+from . import downloaders
+from .downloaders import Assignment
+from .measure import Contender, compare
+from .peers import those_there
+from .photos import Photos
+from .results import Findings, Table
 
-TRANSPORTS = ("curl", "requests")
+# Slow tools get one image of so many of the list: images a second can be compared all the same.
+SHARES: dict[str, tuple[Callable[[Assignment], Contender], int]] = {
+    "bare": (downloaders.bare_loop, 1),
+    "curl-transport": (partial(downloaders.runner, transport="curl"), 1),
+    "requests-transport": (partial(downloaders.runner, transport="requests"), 2),
+    "curl": (downloaders.curl, 1),
+    "wget": (downloaders.wget, 4),
+    "aria2c": (downloaders.aria2c, 4),
+    "img2dataset": (downloaders.img2dataset, 2),
+    "original": (downloaders.original, 8),
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--urls", type=int, default=20_000, help="images in each run (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default: %(default)s)")
-    parser.add_argument("--transport", choices=TRANSPORTS, help="only this row of runner (default: all)")
-
-
-def run(options: argparse.Namespace, folder: Path) -> None:
-    pictures = photos.ensure_photos(folder)
-    with nginx.serve(pictures) as site:
-        urls = photos.write_list(folder / "urls.txt", site, options.urls)
-        contenders = [reference(folder / "reference", urls)]
-        contenders += [
-            runner(folder / "job", urls, transport)
-            for transport in TRANSPORTS
-            if options.transport in (transport, None)
-        ]
-        results = compare(contenders, options.runs)
-    byte_count = photos.served_bytes(pictures, options.urls)
-    report(folder / "download.json", results, count=options.urls, byte_count=byte_count)
-
-
-def reference(folder: Path, urls: Path) -> Contender:
-    return Contender(
-        f"libcurl loop, {reference_download.PROCESSES} processes",
-        [sys.executable, reference_download.__file__, urls, folder],
-        prepare=lambda: shutil.rmtree(folder, ignore_errors=True),
-        clean_up=lambda: shutil.rmtree(folder),
+    parser.add_argument(
+        "--urls",
+        type=int,
+        default=20_000,
+        help="images; slow tools get a part of them (default: %(default)s)",
     )
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--only", choices=SHARES, nargs="+", help="only these rows, and the bare loop")
 
 
-def runner(folder: Path, urls: Path, transport: str) -> Contender:
-    def clean_up() -> None:
-        items = Job(folder).status()["items"]
-        if items["stored"] != items["total"]:
-            raise SystemExit(f"runner stored {items['stored']:,} of {items['total']:,} images: see {folder}")
-        shutil.rmtree(folder)
+def run(options: argparse.Namespace, folder: Path) -> Findings:
+    photos = Photos.ensure(folder)
+    chosen = {"bare", *(options.only or SHARES)}
+    with nginx.serve(photos.folder) as site:
 
-    return Contender(
-        f"runner start, {transport}",
-        [*RUNNER, "start", folder, urls, "--allow-private", "--no-progress", "--transport", transport],
-        prepare=lambda: shutil.rmtree(folder, ignore_errors=True),
-        clean_up=clean_up,
-    )
+        def entered(name: str) -> Contender:
+            make, share = SHARES[name]
+            count = -(-options.urls // share)
+            return make(Assignment(list(photos.urls(site, count)), folder / "downloaded", count))
+
+        makers = [partial(entered, name) for name in SHARES if name in chosen]
+        runs = compare(those_there(makers), options.rounds)
+    return Findings([Table("to its own format", "image", runs, photos.size(options.urls))])

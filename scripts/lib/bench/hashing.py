@@ -1,75 +1,80 @@
-"""`runner hash` against as many processes that only call imagehash.phash, over the same stored images."""
+"""Hash photographs: runner, bare imagehash, the original script, imagededup, and the decoder alone."""
 
 import argparse
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
-from tools import nginx
-from tools.driver import RUNNER, Job, finish
+from tools.driver import RUNNER, Job
 
-from . import photos, reference_hash
-from .timing import Contender, compare, report
+from .measure import PROGRAMS, Contender, command, compare
+from .peers import IMAGEDEDUP, those_there
+from .photos import COUNT, Photos
+from .results import Findings, Table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     # No image twice: runner decodes equal bytes once, which would flatter it.
     parser.add_argument(
-        "--urls",
+        "--images",
         type=int,
-        default=photos.COUNT,
-        choices=range(1, photos.COUNT + 1),
+        default=COUNT,
+        choices=range(1, COUNT + 1),
         metavar="N",
-        help="images in each run, at most %(default)s (default)",
+        help="in each run, at most %(default)s (default)",
     )
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default: %(default)s)")
-    parser.add_argument(
-        "--workers", type=int, default=8, help="processes on both sides (default: %(default)s)"
-    )
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=8, help="processes of each (default: %(default)s)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> None:
-    pictures = photos.ensure_photos(folder)
-    job = Job(folder / "job")
-    shutil.rmtree(job.folder, ignore_errors=True)
-    with nginx.serve(pictures) as site:
-        urls = photos.write_list(folder / "urls.txt", site, options.urls)
-        finish(job.start(urls, "--allow-private", "--no-progress"))
+def run(options: argparse.Namespace, folder: Path) -> Findings:
+    photos = Photos.ensure(folder)
+    work = folder / "hash"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     try:
-        contenders = [
-            reference(job.folder, options.workers),
-            runner(folder / "job-to-hash", job.folder, options.workers),
+        job = photos.fill_job(work / "job", options.images)
+        files = photos.copy_to(work / "files", options.images)
+        count, workers = options.images, options.workers
+        makers = [
+            partial(bare, "bare imagehash", "phash", job, count, workers),
+            partial(runner, work / "job-to-hash", job, count, workers),
+            partial(original, files, count),
+            partial(imagededup, folder, files, count, workers),
+            partial(bare, "the decoder alone", "decode", job, count, workers),
         ]
-        results = compare(contenders, options.runs)
+        runs = compare(those_there(makers), options.rounds)
     finally:
-        shutil.rmtree(job.folder)
-    byte_count = photos.served_bytes(pictures, options.urls)
-    report(folder / "hash.json", results, count=options.urls, byte_count=byte_count, workers=options.workers)
+        shutil.rmtree(work)
+    return Findings([Table(f"{workers} processes", "image", runs, photos.size(count))])
 
 
-def reference(job: Path, workers: int) -> Contender:
-    return Contender(
-        f"imagehash.phash, {workers} processes",
-        [sys.executable, reference_hash.__file__, job / "batches", str(workers)],
-    )
+def bare(name: str, what: str, job: Path, count: int, workers: int) -> Contender:
+    words = [sys.executable, PROGRAMS / "reference_hash.py", job / "batches", str(workers), what]
+    return command(name, words, count)
 
 
-def runner(folder: Path, job: Path, workers: int) -> Contender:
+def original(files: Path, count: int) -> Contender:
+    return command("the original script", [sys.executable, PROGRAMS / "original_hash.py", files], count)
+
+
+def imagededup(folder: Path, files: Path, count: int, workers: int) -> Contender:
+    words = [IMAGEDEDUP.python(folder), PROGRAMS / "imagededup_hash.py", files, str(workers)]
+    return command("imagededup", words, count)
+
+
+def runner(folder: Path, job: Path, count: int, workers: int) -> Contender:
     """Each run hashes a fresh copy of the job."""
 
     def prepare() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(job, folder)
 
     def clean_up() -> None:
-        status = Job(folder).status()
-        if status["hash"]["hashed"] != status["items"]["total"]:
-            raise SystemExit(f"runner hashed {status['hash']} of {status['items']}: see {folder}")
+        hashed = Job(folder).status()["hash"]["hashed"]
+        if hashed != count:
+            raise SystemExit(f"runner hashed {hashed:,} of {count:,} images: see {folder}")
         shutil.rmtree(folder)
 
-    return Contender(
-        f"runner hash, {workers} workers",
-        [*RUNNER, "hash", folder, "--no-progress", "--workers", str(workers)],
-        prepare,
-        clean_up,
-    )
+    words = [*RUNNER, "hash", folder, "--no-progress", "--workers", str(workers)]
+    return command("runner", words, count, prepare, clean_up)

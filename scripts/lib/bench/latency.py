@@ -1,43 +1,47 @@
-"""One worker with 1,000 connections to a server 200 ms away, against a bare libcurl loop."""
+"""One worker of runner and a bare libcurl loop, by the delay of the server and the number of connections."""
 
 import argparse
+import json
+from itertools import product
 from pathlib import Path
 
 from . import site
-from .single import in_turn, middle, reference, report, worker
+from .measure import compare, program
+from .results import Findings, Table
 
-DELAY = 0.2
+# What the server can do at most on a core that it shares: a run takes about --seconds.
+RATE = 4000
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--urls", type=int, default=20_000, help="images in each run (default: %(default)s)")
-    parser.add_argument("--connections", type=int, default=1000, help="(default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default: %(default)s)")
+    parser.add_argument(
+        "--delays", type=int, nargs="+", default=[0, 50, 200], metavar="MS", help="(0 50 200)"
+    )
+    parser.add_argument(
+        "--connections", type=int, nargs="+", default=[64, 256, 1000], metavar="N", help="(64 256 1000)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="about, for each run (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> None:
-    urls = folder / "latency.txt"
-    connections = options.connections
-    with site.serve(site.Manner(delay=DELAY)) as place:
-        urls.write_text("".join(f"{place}/{number}\n" for number in range(options.urls)))
-        results = in_turn(
-            {
-                "bare loop": lambda: reference(urls, connections=connections),
-                "runner": lambda: worker(urls, connections=connections, timeout=30.0),
-            },
-            options.runs,
-        )
-    ideal = connections / DELAY
-    rows = [
-        f"{options.urls:,} images, {connections:,} connections, {DELAY * 1000:.0f} ms: {ideal:,.0f}/s at most"
-    ]
-    for name, runs in results.items():
-        rates = [options.urls / taken["seconds"] for taken in runs]
-        cpu = [taken["cpu_seconds"] / options.urls * 1e6 for taken in runs]
-        rows.append(f"{name:12} {middle(rates, ',.0f')} images/s, CPU us/image {middle(cpu, '.0f')}")
-    pairs = list(zip(results["runner"], results["bare loop"], strict=True))
-    ratios = [
-        options.urls / mine["seconds"] / min(ideal, options.urls / bare["seconds"]) for mine, bare in pairs
-    ]
-    rows.append(f"share of the smaller of the two: {middle(ratios)}")
-    report(folder / "latency.json", results, rows)
+def run(options: argparse.Namespace, folder: Path) -> Findings:
+    cases = product(options.delays, options.connections)
+    return Findings([_table(folder / "latency.txt", *case, options) for case in cases])
+
+
+def _table(urls: Path, delay: int, connections: int, options: argparse.Namespace) -> Table:
+    limit = connections / delay * 1000 if delay else RATE
+    count = round(min(limit, RATE) * options.seconds)
+    title = f"{delay} ms, {connections:,} connections"
+    print(title)
+    with site.serve(site.Manner(delay=delay / 1000)) as place:
+        urls.write_text("".join(f"{place}/{number}\n" for number in range(count)))
+        settings = {"connections": connections}
+        contenders = [
+            program("bare libcurl loop", "reference_loop.py", count, urls, json.dumps(settings)),
+            program("runner", "one_worker.py", count, urls, json.dumps({**settings, "timeout": 30.0})),
+        ]
+        runs = compare(contenders, options.rounds)
+    return Table(title, "image", runs, len(site.BODY))

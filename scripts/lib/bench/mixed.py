@@ -1,14 +1,17 @@
-"""5,000 good URLs with hanging and failing hosts mixed in, against the good ones alone."""
+"""How far hanging and failing hosts hold up the good URLs between them, in one worker."""
 
 import argparse
+import json
 import random
 import socket
 from pathlib import Path
 
 from tools import nginx
 
-from . import photos
-from .single import in_turn, middle, report, worker
+from .hosts import address, closed_port
+from .measure import compare, program
+from .photos import Photos
+from .results import Findings, Table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -17,41 +20,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--failing", type=float, default=0.05, help="share of hosts (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=10.0, help="the deadline (default: %(default)s)")
     parser.add_argument("--retries", type=int, default=0, help="of what may pass (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> None:
-    pictures = photos.ensure_photos(folder)
+def run(options: argparse.Namespace, folder: Path) -> Findings:
+    photos = Photos.ensure(folder)
     good, mixed = folder / "good.txt", folder / "mixed.txt"
     # A listener that accepts nothing: the kernel makes the connection, and nobody ever answers.
-    with nginx.serve(pictures) as place, socket.create_server(("0.0.0.0", 0), backlog=4096) as silent:
-        lines = photos.write_list(good, place, options.urls).read_text().split()
+    with nginx.serve(photos.folder) as site, socket.create_server(("0.0.0.0", 0), backlog=4096) as silent:
+        lines = [*photos.urls(site, options.urls)]
+        good.write_text("\n".join(lines))
         lines += _hosts("127.2", silent.getsockname()[1], round(options.urls * options.hanging))
-        lines += _hosts("127.3", _closed_port(), round(options.urls * options.failing))
+        lines += _hosts("127.3", closed_port(), round(options.urls * options.failing))
         random.Random(7).shuffle(lines)
         mixed.write_text("\n".join(lines))
         settings = {"timeout": options.timeout, "retries": options.retries}
-        results = in_turn(
-            {"good alone": lambda: worker(good, **settings), "mixed": lambda: worker(mixed, **settings)},
-            options.runs,
-        )
-    pairs = list(zip(results["good alone"], results["mixed"], strict=True))
-    speeds = [alone["seconds"] / both["seconds_of_good"] for alone, both in pairs]
-    ends = [both["seconds"] - alone["seconds"] / 0.9 for alone, both in pairs]
-    rows = [
-        f"{options.urls:,} good URLs; in the last round {results['mixed'][-1]['outcomes']}",
-        f"speed of the good ones, mixed to alone: {middle(speeds)}",
-        f"seconds beyond the good alone at 0.9 of it: {middle(ends)} (deadline {options.timeout:g})",
-    ]
-    report(folder / "mixed.json", results, rows)
+        contenders = [
+            program(name, "one_worker.py", options.urls, urls, json.dumps(settings), until)
+            for name, urls, until in (
+                ("good alone", good, "last-good"),
+                ("mixed, until the last good one", mixed, "last-good"),
+                ("mixed, until the end", mixed, "end"),
+            )
+        ]
+        runs = compare(contenders, options.rounds)
+    return Findings([Table(f"deadline {options.timeout:g} s", "good URL", runs, photos.size(options.urls))])
 
 
 def _hosts(net: str, port: int, count: int) -> list[str]:
     """URLs on so many hosts."""
-    return [f"http://{net}.{number // 250}.{number % 250 + 1}:{port}/x.jpg" for number in range(count)]
-
-
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    return [f"http://{address(net, number)}:{port}/x.jpg" for number in range(count)]

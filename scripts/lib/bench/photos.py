@@ -1,8 +1,12 @@
 """The photographs that the benchmarks serve: about 75 KB each, 640 px wide, generated once and kept."""
 
 import shutil
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from tools.filled import fill
 from tools.pictures import encode, make_all, photograph
 
 COUNT = 3000
@@ -10,34 +14,62 @@ SIZE = (640, 480)
 QUALITY = 85
 
 
-def ensure_photos(folder: Path) -> Path:
-    """The folder of photographs, made now if it is not there; a minute or two."""
-    photos = folder / f"photos-{COUNT}-{SIZE[0]}x{SIZE[1]}-q{QUALITY}"
-    if photos.is_dir():
-        return photos
-    print(f"Making {COUNT:,} photographs in {photos} (once) ...", flush=True)
+@dataclass(frozen=True)
+class Photos:
+    """A folder of photographs, ``0000.jpg`` and so on; where more are asked for, they come round again."""
+
+    folder: Path
+    count: int
+
+    @classmethod
+    def ensure(cls, folder: Path, count: int = COUNT) -> "Photos":
+        """Those below ``folder``, made now if they are not there: a minute or two for all of them."""
+        photos = folder / f"photos-{count}-{SIZE[0]}x{SIZE[1]}-q{QUALITY}"
+        if not photos.is_dir():
+            _make_all(photos, count)
+        return cls(photos, count)
+
+    def size(self, count: int) -> float:
+        """Mean bytes of the first so many."""
+        return statistics.mean(self._file(number).stat().st_size for number in range(min(count, self.count)))
+
+    def urls(self, site: str, count: int) -> Iterator[str]:
+        """So many distinct URLs: the photographs in turn, told apart by a query."""
+        return (f"{site}/{self._file(number).name}?{number}" for number in range(count))
+
+    def write_list(self, file: Path, site: str, count: int) -> Path:
+        file.write_text("".join(f"{url}\n" for url in self.urls(site, count)))
+        return file
+
+    def bodies(self, count: int) -> Iterator[bytes]:
+        return (self._file(number).read_bytes() for number in range(count))
+
+    def copy_to(self, folder: Path, count: int) -> Path:
+        """A new folder with so many files."""
+        folder.mkdir(parents=True)
+        for number in range(count):
+            shutil.copyfile(self._file(number), folder / f"{number:06d}.jpg")
+        return folder
+
+    def fill_job(self, folder: Path, count: int) -> Path:
+        """A job that has downloaded so many of them."""
+        shutil.rmtree(folder, ignore_errors=True)
+        urls = self.write_list(folder.with_suffix(".txt"), "http://localhost", count)
+        fill(folder, urls, self.bodies(count))
+        return folder
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number % self.count:04d}.jpg"
+
+
+def _make_all(photos: Path, count: int) -> None:
+    print(f"Making {count:,} photographs in {photos} (once) ...", flush=True)
     unfinished = photos.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for number, body in enumerate(make_all(_make, range(COUNT))):
-        (unfinished / file_name(number)).write_bytes(body)
-    return unfinished.rename(photos)
-
-
-def write_list(file: Path, site: str, count: int) -> Path:
-    """A list of so many distinct URLs: the photographs in turn, told apart by a query."""
-    file.write_text("".join(f"{site}/{file_name(k % COUNT)}?{k}\n" for k in range(count)))
-    return file
-
-
-def served_bytes(photos: Path, count: int) -> int:
-    """The bytes of the images that a list of so many URLs gets."""
-    sizes = [(photos / file_name(number)).stat().st_size for number in range(COUNT)]
-    return sum(sizes[k % COUNT] for k in range(count))
-
-
-def file_name(number: int) -> str:
-    return f"{number:04d}.jpg"
+    for number, body in enumerate(make_all(_make, range(count))):
+        (unfinished / f"{number:04d}.jpg").write_bytes(body)
+    unfinished.rename(photos)
 
 
 def _make(number: int) -> bytes:

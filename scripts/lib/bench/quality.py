@@ -6,7 +6,6 @@ The photographs are those in the wheel of scikit-image: .venv/bin/pip install -e
 import argparse
 import importlib.util
 import io
-import json
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -19,6 +18,8 @@ from tools.pictures import encode
 from runner.choice import MIN_CONTRAST, MIN_LEVELS, PHOTO_BITS
 from runner.fingerprint import Fingerprint
 from runner.hashing import fingerprint
+
+from .results import Findings
 
 RADII = (0, 2, 4, 6, 8)
 PHOTOGRAPHS = (
@@ -42,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """There are none."""
 
 
-def run(options: argparse.Namespace, folder: Path) -> None:  # noqa: ARG001
+def run(options: argparse.Namespace, folder: Path) -> Findings:  # noqa: ARG001
     found = sources(photograph_folder())
     photographs = len({source.photograph for source in found})
     print(f"{len(found)} pictures from {photographs} photographs; copies found, by radius")
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:  # noqa: ARG001
         bare = [sum(distance(a, b) <= radius for a, b in prints) for radius in RADII]
         figures["strangers"][name] = {"merged": merged, "within the radius": bare}
         print(f"{name}: {len(prints):,}; merged: {merged}; within the radius: {bare}")
-    (folder / "quality.json").write_text(json.dumps(figures, indent=2) + "\n")
+    return Findings(figures=figures)
 
 
 def photograph_folder() -> Path:

@@ -19,14 +19,16 @@ BODY = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(75_000)
 class Manner:
     """How every request is answered.
 
-    ``delay``    seconds before the answer
-    ``endless``  the body never ends
-    ``tls``      with a certificate for 127.0.0.1, no sessions resumed, and one request per connection
+    ``delay``       seconds before the answer
+    ``endless``     the body never ends
+    ``tls``         with a certificate for 127.0.0.1, and no sessions resumed
+    ``keep_alive``  more than one request per connection
     """
 
     delay: float = 0.0
     endless: bool = False
     tls: bool = False
+    keep_alive: bool = True
 
 
 @contextmanager
@@ -74,7 +76,7 @@ class _Conversation(asyncio.Protocol):
         self._request = b""
         self._paused = False
         length = b"" if manner.endless else b"Content-Length: %d\r\n" % len(BODY)
-        last = b"Connection: close\r\n" if manner.tls else b""
+        last = b"Connection: close\r\n" if not manner.keep_alive else b""
         self._answer = b"HTTP/1.1 200 OK\r\n" + length + last + b"\r\n" + BODY
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,7 +95,7 @@ class _Conversation(asyncio.Protocol):
         self._transport.write(self._answer)
         if self._manner.endless:
             self._send_more()
-        elif self._manner.tls:
+        elif not self._manner.keep_alive:
             self._transport.close()
 
     def _send_more(self) -> None:

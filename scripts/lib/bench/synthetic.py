@@ -35,6 +35,13 @@ def ensure_hashes(folder: Path, count: int) -> Path:
     return unfinished.rename(hashes)
 
 
+def write_phashes(folder: Path, count: int) -> Path:
+    """The pHashes of as many records in a file, one a line, for tools that cannot read a job."""
+    file = folder / f"hashes-{count}.txt"
+    file.write_text("".join(f"{phash:016x}\n" for phash in _records(count)["phash"].tolist()))
+    return file
+
+
 def _records(count: int) -> npt.NDArray[np.void]:
     rng = np.random.default_rng(count)
     phash = _hashes(rng, count)

@@ -1,41 +1,44 @@
-"""Distinct HTTPS connections, certificates verified: CPU for each, against a bare libcurl loop."""
+"""HTTPS with certificates verified: a new connection for each image, and connections that stay open."""
 
 import argparse
+import json
 from pathlib import Path
 
 from . import site
-from .single import in_turn, middle, reference, report, worker
+from .measure import compare, program
+from .results import Findings, Table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--urls", type=int, default=3000, help="connections in each run (default: %(default)s)"
-    )
-    parser.add_argument("--runs", type=int, default=3, help="rounds (default: %(default)s)")
+    parser.add_argument("--urls", type=int, default=3000, help="images in each run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> None:
+def run(options: argparse.Namespace, folder: Path) -> Findings:
+    bundle = _bundle(folder)
+    manners = {
+        "a new connection for each": site.Manner(tls=True, keep_alive=False),
+        "connections reused": site.Manner(tls=True),
+    }
+    return Findings([_table(title, manner, folder, bundle, options) for title, manner in manners.items()])
+
+
+def _table(title: str, manner: site.Manner, folder: Path, bundle: str, options: argparse.Namespace) -> Table:
+    print(title)
     urls = folder / "tls.txt"
-    trust = {"connections": 64, "ca_bundle": _bundle(folder)}
-    with site.serve(site.Manner(tls=True)) as place:
+    trust = {"connections": 64, "ca_bundle": bundle}
+    with site.serve(manner) as place:
         urls.write_text("".join(f"{place}/{number}\n" for number in range(options.urls)))
-        results = in_turn(
-            {
-                "bare loop": lambda: reference(urls, **trust),
-                "runner, curl": lambda: worker(urls, **trust, timeout=60.0),
-                "runner, requests": lambda: worker(urls, **trust, timeout=60.0, transport="requests"),
-            },
-            options.runs,
-        )
-    rows = [f"{options.urls:,} connections, each with a handshake and one image"]
-    for name, runs in results.items():
-        cpu = [taken["cpu_seconds"] / options.urls * 1e3 for taken in runs]
-        ratios = [
-            mine["cpu_seconds"] / bare["cpu_seconds"]
-            for mine, bare in zip(runs, results["bare loop"], strict=True)
+        contenders = [
+            program("bare libcurl loop", "reference_loop.py", options.urls, urls, json.dumps(trust))
         ]
-        rows.append(f"{name:18} CPU ms/connection {middle(cpu)}, ratio {middle(ratios)}")
-    report(folder / "tls.json", results, rows)
+        for transport in ("curl", "requests"):
+            settings = {**trust, "timeout": 60.0, "transport": transport}
+            contenders.append(
+                program(f"runner, {transport}", "one_worker.py", options.urls, urls, json.dumps(settings))
+            )
+        runs = compare(contenders, options.rounds)
+    return Table(title, "image", runs, len(site.BODY))
 
 
 def _bundle(folder: Path) -> str:

@@ -37,7 +37,9 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen {listen}:{port} backlog=4096;
+        allow 127.0.0.0/8;
+        deny all;
         location / {{ root "{root}"; {rule} }}
     }}
 }}
@@ -45,8 +47,11 @@ http {{
 
 
 @contextmanager
-def serve(root: Path, only: str | None = None) -> Iterator[str]:
-    """Serve the files of a folder, or ``only`` one of them at every path; gives the URL before the paths."""
+def serve(root: Path, only: str | None = None, listen: str = "127.0.0.1") -> Iterator[str]:
+    """Serve the files of a folder, or ``only`` one of them at every path; gives the URL before the paths.
+
+    With ``listen="0.0.0.0"`` every address of loopback is one of its hosts; nobody else is answered.
+    """
     binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if binary is None:
         raise SystemExit(MISSING)
@@ -59,6 +64,7 @@ def serve(root: Path, only: str | None = None) -> Iterator[str]:
                 # Started by root, the workers would be nobody, who may not read our files.
                 user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
                 folder=folder,
+                listen=listen,
                 port=port,
                 root=root.resolve(),
                 rule=f"try_files /{only} =404;" if only else "",

@@ -2,15 +2,16 @@
 
 import argparse
 import time
+from itertools import repeat
 from pathlib import Path
 
 from tools.checks import Checks
 from tools.driver import Job, finish
+from tools.filled import fill
 from tools.server import Page, serve
 
 FIRST_REQUEST_SECONDS = 5.0
 NOTHING_LEFT_SECONDS = 3.0
-SHARD_SIZE = 10_000
 BODY = bytes.fromhex("ffd8ffe000104a464946000101")
 
 
@@ -25,7 +26,8 @@ def run(options: argparse.Namespace, folder: Path, checks: Checks) -> None:
         with urls.open("w") as file:
             file.writelines(f"{site.url}/{number}\n" for number in range(options.urls - 1))
             file.write(f"{site.url}/last\n")
-        fill(job.folder, urls, options.urls)
+        fill(job.folder, urls, repeat(BODY, options.urls - 1))
+        print(f"A job with {options.urls - 1:,} marks", flush=True)
         began = time.monotonic()
         with job.resume("--no-progress") as child:
             while child.running and not site.record().total:
@@ -39,27 +41,3 @@ def run(options: argparse.Namespace, folder: Path, checks: Checks) -> None:
         seconds = time.monotonic() - began
         checks.that(site.record().total == 1, "with nothing left, no request was sent")
         checks.that(seconds < NOTHING_LEFT_SECONDS, f"and it took {seconds:.1f} s to say so")
-
-
-def fill(folder: Path, urls: Path, count: int) -> None:
-    """Make the job as if all but the last URL had been stored: small bodies, the real files."""
-    from runner.config import JobConfig
-    from runner.download import FetchDetail
-    from runner.engine.checkpoint import Checkpoint
-    from runner.engine.items import DONE, Key, Mark, Result
-    from runner.engine.shardfile import ShardFile, shard_file
-    from runner.fetch.options import FetchOptions
-    from runner.job import JobFolder
-
-    config = JobConfig(2, SHARD_SIZE, FetchOptions(allow_private=True))
-    job = JobFolder.create(folder, [str(urls)], config)
-    job.batches.mkdir()
-    mark = Mark(DONE, len(BODY), FetchDetail(200, 1, "image/jpeg", None))
-    with Checkpoint(job.checkpoint_path) as checkpoint:
-        for shard in range((count + SHARD_SIZE - 1) // SHARD_SIZE):
-            size = min(SHARD_SIZE, count - 1 - shard * SHARD_SIZE)
-            keys = [Key(shard, index) for index in range(size)]
-            with ShardFile(shard_file(job.batches, shard)) as file:
-                file.append(Result(key, mark, BODY) for key in keys)
-            checkpoint.commit("download", ((key, mark) for key in keys))
-    print(f"A job with {count - 1:,} marks", flush=True)

@@ -11,6 +11,7 @@ from tools import nginx
 from tools.checks import Checks
 from tools.children import Child
 from tools.driver import CommandFailed, Job
+from tools.memory import resident
 from tools.pictures import encode, photograph
 
 SAMPLE_SECONDS = 2.0
@@ -85,17 +86,6 @@ def watch(child: Child, job: Job) -> tuple[list[Sample], list[float]]:
             parent, worker = samples[-1].parent, samples[-1].worker
             print(f"{done:,} stored; parent {parent:.0f} MB, worker {worker:.0f} MB", flush=True)
     return samples, delays
-
-
-def resident(pid: int) -> tuple[float, float]:
-    """Megabytes of a process: its own, and with the pages of mapped files. 0 when it has just ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0, 0.0
-    fields = dict(line.split(":", 1) for line in lines)
-    own, total = (int(fields.get(name, "0 kB").split()[0]) / 1024 for name in ("RssAnon", "VmRSS"))
-    return own, total
 
 
 def check_memory(checks: Checks, who: str, megabytes: Sequence[float]) -> None:

@@ -1,6 +1,7 @@
 """The limit to come close to: so many processes that do nothing but ``imagehash.phash(Image.open(...))``.
 
-``python reference_hash.py BATCHES PROCESSES``: over every image in a folder of batches, hashes thrown away.
+``python reference_hash.py BATCHES PROCESSES phash|decode``: over every image in a folder of batches, results
+thrown away. With ``decode`` not even the hash is made.
 """
 
 import multiprocessing
@@ -14,11 +15,11 @@ from PIL import Image
 from runner.engine.shardfile import ShardFile, read_payloads
 
 
-def main(batches: Path, processes: int) -> int:
+def main(batches: Path, processes: int, what: str) -> int:
     work = [(file, sorted(indices(file))) for file in sorted(batches.glob("*.lmdb"))]
     context = multiprocessing.get_context("spawn")
     workers = [
-        context.Process(target=hash_images, args=([(file, found[k::processes]) for file, found in work],))
+        context.Process(target=look_at, args=([(file, found[k::processes]) for file, found in work], what))
         for k in range(processes)
     ]
     for worker in workers:
@@ -33,11 +34,12 @@ def indices(file: Path) -> list[int]:
         return list(shard.marks())
 
 
-def hash_images(work: list[tuple[Path, list[int]]]) -> None:
+def look_at(work: list[tuple[Path, list[int]]], what: str) -> None:
+    look = imagehash.phash if what == "phash" else Image.Image.load
     for file, found in work:
         for _index, body in read_payloads(file, found):
-            imagehash.phash(Image.open(BytesIO(body)))
+            look(Image.open(BytesIO(body)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -1,45 +1,38 @@
-"""What one worker does, in one process: ``python one_worker.py LIST '{"connections": 64, ...}'``.
+"""What one worker does, in one process: ``python one_worker.py LIST '{"connections": 64, ...}' [UNTIL]``.
 
 Fetches the list with the download stage alone and prints, as JSON, what it took and what became of the URLs.
+UNTIL: the clock stops at the ``end``, or when the ``last-good`` image has arrived.
 """
 
 import json
 import resource
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from clock import Clock
 
 from runner.download import DownloadStage, Wanted
-from runner.engine.items import Item, Items, Key
+from runner.engine.items import DONE, Item, Items, Key
 from runner.fetch import FetchOptions
 
 
-def main(urls: Path, **options: object) -> None:
-    fetch = FetchOptions(allow_private=True, **options)  # type: ignore[arg-type]
+def main(urls: Path, options: dict[str, Any], until: str = "end") -> None:
+    fetch = FetchOptions(allow_private=True, **options)
     stage = DownloadStage(urls.parent, urls.parent, urls.parent / "hosts", fetch)
     lines = urls.read_text().split()
     allow_all_descriptors()
     outcomes: Counter[str] = Counter()
-    last = began = time.monotonic()
-    cpu_began = cpu_seconds()
-    peak_began = peak_bytes()
+    last_good = 0.0
+    clock = Clock()
     for result in stage.process(Lines(lines)):
         if result is not None:
             outcomes[result.mark.outcome] += 1
-            last = time.monotonic() if result.mark.outcome == "done" else last
-    print(
-        json.dumps(
-            {
-                "seconds": time.monotonic() - began,
-                "seconds_of_good": last - began,
-                "cpu_seconds": cpu_seconds() - cpu_began,
-                "bytes": peak_bytes() - peak_began,
-                "outcomes": outcomes,
-            }
-        )
-    )
+            if result.mark.outcome == DONE:
+                last_good = clock.lap()
+    clock.tell(seconds=last_good if until == "last-good" else clock.lap(), outcomes=outcomes)
 
 
 class Lines(Items[Wanted]):
@@ -73,14 +66,5 @@ def allow_all_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), **json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:])

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pycurl
-from one_worker import allow_all_descriptors, cpu_seconds
+from clock import Clock
+from one_worker import allow_all_descriptors
 
 TO_EPOLL = {pycurl.POLL_IN: 1, pycurl.POLL_OUT: 4, pycurl.POLL_INOUT: 5}
 TO_CURL = {1: pycurl.CSELECT_IN, 4: pycurl.CSELECT_OUT}
@@ -88,10 +89,9 @@ class Loop:
 def main(urls: Path, connections: int, ca_bundle: str | None = None) -> None:
     allow_all_descriptors()
     lines = urls.read_text().split()
-    began, cpu_began = time.monotonic(), cpu_seconds()
+    clock = Clock()
     Loop(lines, connections, ca_bundle).run()
-    taken = {"seconds": time.monotonic() - began, "cpu_seconds": cpu_seconds() - cpu_began}
-    print(json.dumps(taken))
+    clock.tell()
 
 
 if __name__ == "__main__":

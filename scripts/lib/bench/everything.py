@@ -1,0 +1,27 @@
+"""Which sizes `scripts/bench all` asks its questions in."""
+
+# About 15 minutes on two cores, and about two hours. The order is that of the questions in the docs.
+SIZES = {
+    "quick": {
+        "download": ["--urls", "8000", "--rounds", "3"],
+        "latency": ["--seconds", "2", "--rounds", "3"],
+        "tls": ["--urls", "1000", "--rounds", "3"],
+        "hosts": ["--urls", "5000", "--rounds", "1"],
+        "scale": ["--sizes", "1e4", "1e5"],
+        "hash": ["--images", "1000", "--rounds", "3"],
+        "dedup": ["--hashes", "1e6", "--rounds", "1"],
+        "export": ["--images", "5000", "--rounds", "3"],
+        "read": ["--images", "5000", "--rounds", "3"],
+    },
+    "full": {
+        "download": [],
+        "latency": [],
+        "tls": [],
+        "hosts": [],
+        "scale": [],
+        "hash": [],
+        "dedup": [],
+        "export": [],
+        "read": [],
+    },
+}

@@ -1,0 +1,76 @@
+"""Write the tables and plots of docs/benchmarks.md anew from docs/benchmarks/*.json."""
+
+import re
+import shutil
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import plots, tables
+from .results import Record
+
+PAGE = "benchmarks.md"
+
+
+def run(results: Path | None, docs: Path) -> None:
+    """``results``: a folder of JSON files to take over first. What the page has no place for stays out."""
+    folder = docs / "benchmarks"
+    if results is not None and results.resolve() != folder.resolve():
+        folder.mkdir(exist_ok=True)
+        for file in sorted(results.glob("*.json")):
+            shutil.copy(file, folder)
+    page = docs / PAGE
+    text = page.read_text()
+    for file in sorted(folder.glob("*.json")):
+        record = Record.load(file)
+        text = replaced(text, record.question, section(record, folder))
+    page.write_text(text)
+    print(f"Written: {page}")
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """The page with other content between the two comments that bear a name."""
+    begin, end = f"<!-- {name}: written by scripts/bench report -->", f"<!-- end of {name} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n\n{content}\n\n{end}", text)
+
+
+def section(record: Record, folder: Path) -> str:
+    """Where the figures come from, the plot, and the tables."""
+    return "\n\n".join(
+        [
+            f"`{record.command}` · {conditions(record)}",
+            *plotted(record, folder),
+            *map(tables.markdown, record.findings.tables),
+        ]
+    )
+
+
+def conditions(record: Record) -> str:
+    machine, version = record.machine, record.versions
+    names = {
+        "download": ("img2dataset", "aria2c", "wget", "curl", "nginx", "requests"),
+        "hosts": ("img2dataset", "curl", "nginx"),
+        "hash": ("imagededup", "imagehash", "Pillow"),
+        "dedup": ("imagededup", "numpy"),
+        "export": ("tar",),
+        "read": ("lmdb",),
+    }.get(record.question, ("pycurl",))
+    rounds = statistics.mode(len(runs) for table in record.findings.tables for runs in table.runs.values())
+    parts = [
+        f"{rounds} round{'s' * (rounds > 1)}",
+        f"{machine['processors']} cores, {machine['memory_gb']} GB, {machine['system']}",
+        f"load before {machine['load_before']}",
+        f"Python {version['python']}",
+        *(f"{name} {version[name]}" for name in names if name in version),
+    ]
+    return ", ".join(parts)
+
+
+def plotted(record: Record, folder: Path) -> Iterator[str]:
+    """The picture of the record as the page shows it, made now."""
+    draw = plots.DRAWN.get(record.question)
+    if draw is not None:
+        file = folder / f"{record.question}.png"
+        draw(record.findings.tables, file)
+        yield f"![{plots.TITLES[record.question]}]({folder.name}/{file.name})"
