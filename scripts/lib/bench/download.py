@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
-    photos = Photos.ensure(folder)
+    photos = Photos.ensure(folder, options.urls)
     chosen = {"bare", *(options.only or SHARES)}
     with nginx.serve(photos.folder) as site:
 

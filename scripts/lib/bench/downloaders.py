@@ -29,8 +29,8 @@ class Assignment:
     timeout: int = 10
 
     def write(self, name: str, lines: Sequence[str]) -> Path:
-        """A file beside the folder with these lines."""
-        file = self.folder.with_name(name)
+        """A file beside the folder with these lines, of a name that no longer or shorter list has."""
+        file = self.folder.with_name(f"{len(self.urls)}-{name}")
         file.write_text("".join(f"{line}\n" for line in lines))
         return file
 

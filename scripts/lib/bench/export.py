@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
-    photos = Photos.ensure(folder)
+    photos = Photos.ensure(folder, options.images)
     work = folder / "export"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()

@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
-    photos = Photos.ensure(folder)
+    photos = Photos.ensure(folder, options.urls)
     with nginx.serve(photos.folder, listen="0.0.0.0") as site, dead_urls(options) as dead:
         one = list(photos.urls(site, options.urls))
         many = [on_host(url, k % options.hosts) for k, url in enumerate(one)]

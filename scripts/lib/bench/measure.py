@@ -20,7 +20,8 @@ PROGRAMS = Path(__file__).with_name("programs")
 class Run:
     """What it took to do ``count`` things.
 
-    Megabytes are peaks without mapped files: of all processes together, of the first, of any other.
+    Megabytes are peaks: of all processes together, of the first, of any other. Those of a whole command are
+    sampled and without mapped files; a program that times itself tells what the system saw. 0 is unknown.
     ``outcomes`` says what became of the things, where a program tells.
     """
 

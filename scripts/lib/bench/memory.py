@@ -1,4 +1,4 @@
-"""By how much a worker grows under 64 bodies that never end: no more than the caps allow."""
+"""Memory of a worker under 64 bodies that never end: no more than the caps allow."""
 
 import argparse
 import json
@@ -32,4 +32,4 @@ def run(options: argparse.Namespace, folder: Path) -> Findings:
         ]
         runs = compare(contenders, 1)
     title = f"{CONNECTIONS} connections x {options.megabytes} MB"
-    return Findings([Table(title, "endless body", runs)])
+    return Findings([Table(title, "download", runs)])

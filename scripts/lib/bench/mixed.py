@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
-    photos = Photos.ensure(folder)
+    photos = Photos.ensure(folder, options.urls)
     good, mixed = folder / "good.txt", folder / "mixed.txt"
     # A listener that accepts nothing: the kernel makes the connection, and nobody ever answers.
     with nginx.serve(photos.folder) as site, socket.create_server(("0.0.0.0", 0), backlog=4096) as silent:

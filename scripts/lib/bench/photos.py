@@ -22,12 +22,21 @@ class Photos:
     count: int
 
     @classmethod
-    def ensure(cls, folder: Path, count: int = COUNT) -> "Photos":
-        """Those below ``folder``, made now if they are not there: a minute or two for all of them."""
-        photos = folder / f"photos-{count}-{SIZE[0]}x{SIZE[1]}-q{QUALITY}"
-        if not photos.is_dir():
-            _make_all(photos, count)
-        return cls(photos, count)
+    def ensure(cls, folder: Path, wanted: int = COUNT) -> "Photos":
+        """As many as are wanted, at most ``COUNT``; those that are missing below ``folder`` are made now.
+
+        All of them take a minute or two.
+        """
+        photos = cls(folder / f"photos-{SIZE[0]}x{SIZE[1]}-q{QUALITY}", min(wanted, COUNT))
+        missing = [number for number in range(photos.count) if not photos._file(number).exists()]
+        if missing:
+            print(f"Making {len(missing):,} photographs in {photos.folder} (once) ...", flush=True)
+            photos.folder.mkdir(parents=True, exist_ok=True)
+        for number, body in zip(missing, make_all(_make, missing), strict=True):
+            unfinished = photos.folder / "unfinished"
+            unfinished.write_bytes(body)
+            unfinished.rename(photos._file(number))
+        return photos
 
     def size(self, count: int) -> float:
         """Mean bytes of the first so many."""
@@ -60,16 +69,6 @@ class Photos:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number % self.count:04d}.jpg"
-
-
-def _make_all(photos: Path, count: int) -> None:
-    print(f"Making {count:,} photographs in {photos} (once) ...", flush=True)
-    unfinished = photos.with_suffix(".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for number, body in enumerate(make_all(_make, range(count))):
-        (unfinished / f"{number:04d}.jpg").write_bytes(body)
-    unfinished.rename(photos)
 
 
 def _make(number: int) -> bytes:

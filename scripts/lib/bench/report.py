@@ -10,17 +10,17 @@ from . import plots, tables
 from .results import Record
 
 PAGE = "benchmarks.md"
+TOGETHER = {"latency": tables.by_case, "read": tables.by_case, "scale": tables.by_size}
 
 
 def run(results: Path | None, docs: Path) -> None:
     """``results``: a folder of JSON files to take over first. What the page has no place for stays out."""
-    folder = docs / "benchmarks"
-    if results is not None and results.resolve() != folder.resolve():
-        folder.mkdir(exist_ok=True)
-        for file in sorted(results.glob("*.json")):
-            shutil.copy(file, folder)
-    page = docs / PAGE
+    folder, page = docs / "benchmarks", docs / PAGE
     text = page.read_text()
+    folder.mkdir(exist_ok=True)
+    for file in sorted(results.glob("*.json")) if results else []:
+        if begin(file.stem) in text:
+            shutil.copy(file, folder)
     for file in sorted(folder.glob("*.json")):
         record = Record.load(file)
         text = replaced(text, record.question, section(record, folder))
@@ -30,9 +30,13 @@ def run(results: Path | None, docs: Path) -> None:
 
 def replaced(text: str, name: str, content: str) -> str:
     """The page with other content between the two comments that bear a name."""
-    begin, end = f"<!-- {name}: written by scripts/bench report -->", f"<!-- end of {name} -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    return pattern.sub(lambda _: f"{begin}\n\n{content}\n\n{end}", text)
+    end = f"<!-- end of {name} -->"
+    pattern = re.compile(f"{re.escape(begin(name))}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin(name)}\n\n{content}\n\n{end}", text)
+
+
+def begin(name: str) -> str:
+    return f"<!-- {name}: written by scripts/bench report -->"
 
 
 def section(record: Record, folder: Path) -> str:
@@ -41,9 +45,16 @@ def section(record: Record, folder: Path) -> str:
         [
             f"`{record.command}` · {conditions(record)}",
             *plotted(record, folder),
-            *map(tables.markdown, record.findings.tables),
+            *tabled(record),
         ]
     )
+
+
+def tabled(record: Record) -> list[str]:
+    """Many tables of the same contenders as one."""
+    together = TOGETHER.get(record.question)
+    found = record.findings.tables
+    return [together(found)] if together else [tables.markdown(table) for table in found]
 
 
 def conditions(record: Record) -> str:

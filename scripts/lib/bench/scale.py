@@ -68,6 +68,7 @@ class ScaledJob:
         self._urls = folder.with_suffix(".txt")
         self._body = body
         self._count = count
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with self._urls.open("w") as file:
             file.writelines(f"{site}/{number:07d}.jpg\n" for number in range(count))
 

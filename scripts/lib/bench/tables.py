@@ -30,8 +30,10 @@ def columns(table: Table) -> list[Column]:
         size = table.size
         chosen.append(Column("MB/s", lambda run, _: run.rate * size / 1e6, ",.0f"))
     chosen.append(Column(f"CPU us/{table.unit}", lambda run, _: run.cpu_us, ",.0f"))
-    chosen.append(Column("peak MB", lambda run, _: run.peak_mb, ",.0f"))
-    if any(run.worker_mb for runs in table.runs.values() for run in runs):
+    taken = [run for runs in table.runs.values() for run in runs]
+    if any(run.peak_mb for run in taken):
+        chosen.append(Column("peak MB", lambda run, _: run.peak_mb, ",.0f"))
+    if any(run.worker_mb for run in taken):
         chosen.append(Column("parent MB", lambda run, _: run.parent_mb, ",.0f"))
         chosen.append(Column("worker MB", lambda run, _: run.worker_mb, ",.0f"))
     chosen.append(Column("ratio", ratio, ".2f", spread=True))
@@ -41,11 +43,6 @@ def columns(table: Table) -> list[Column]:
 def ratio(run: Run, first: Run) -> float:
     """How many times as fast as the first contender in the same round."""
     return run.rate / first.rate
-
-
-def ratios(table: Table, name: str) -> list[float]:
-    first = next(iter(table.runs.values()))
-    return [ratio(run, other) for run, other in zip(table.runs[name], first, strict=True)]
 
 
 def told(values: Sequence[float], form: str, spread: bool) -> str:
@@ -78,5 +75,48 @@ def text(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """For a page."""
-    head, *rows = [f"| {' | '.join(row)} |" for row in cells(table)]
-    return "\n".join([head, "|---|" + "---:|" * (len(cells(table)[0]) - 1), *rows])
+    return _markdown(cells(table))
+
+
+def by_case(found: Sequence[Table]) -> str:
+    """For a page: a row for each table, a column for each contender, and the last beside the first."""
+    names = list(found[0].runs)
+    rows = [["", *(f"{name}, {found[0].unit}s/s" for name in names), f"{names[-1]} / {names[0]}"]]
+    for table in found:
+        first, last = table.runs[names[0]], table.runs[names[-1]]
+        ratios = [ratio(run, other) for run, other in zip(last, first, strict=True)]
+        rates = [told([run.rate for run in table.runs[name]], ",.0f", spread=False) for name in names]
+        rows.append([table.title, *rates, told(ratios, ".2f", spread=True)])
+    return _markdown(rows)
+
+
+def by_size(found: Sequence[Table]) -> str:
+    """For a page: a row for each table, a column for each size; what one costs, and how that has grown.
+
+    Growth is that of the time for each, from the first size to the last.
+    """
+    sizes = list(dict.fromkeys(size for table in found for size in table.runs))
+    rows = [["", *sizes, "growth"]]
+    for table in found:
+        costs = [_cost(table.runs.get(size, [])) for size in sizes]
+        runs = list(table.runs.values())
+        growth = statistics.median(run.rate for run in runs[0]) / statistics.median(
+            run.rate for run in runs[-1]
+        )
+        rows.append([table.title, *costs, f"{growth:.2f}"])
+    return _markdown(rows)
+
+
+def _cost(runs: Sequence[Run]) -> str:
+    """Wall time and processor time of each, memory of the largest process; empty if it was not measured."""
+    if not runs:
+        return ""
+    wall = statistics.median(1e6 / run.rate for run in runs)
+    cpu = statistics.median(run.cpu_us for run in runs)
+    largest = max(max(run.parent_mb, run.worker_mb) or run.peak_mb for run in runs)
+    return f"{wall:,.0f} / {cpu:,.0f} us, {largest:,.0f} MB"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    head, *others = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *others])

@@ -1,4 +1,4 @@
-"""What a program has taken since its clock began; for any Python, with nothing but its standard library."""
+"""What a program takes from when its clock begins; for any Python, with nothing but the standard library."""
 
 import json
 import resource
@@ -9,7 +9,6 @@ class Clock:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._cpu_began = _cpu_seconds()
-        self._peak_began = _peak_mb()
 
     def lap(self) -> float:
         """Seconds since the clock began."""
@@ -20,7 +19,7 @@ class Clock:
         taken = {
             "seconds": self.lap(),
             "cpu_seconds": _cpu_seconds() - self._cpu_began,
-            "peak_mb": _peak_mb() - self._peak_began,
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
         print(json.dumps({**taken, **more}))
 
@@ -28,7 +27,3 @@ class Clock:
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,216 @@
+"""The parts of scripts/bench, each on next to nothing, so that they still work when they are needed."""
+
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "lib"))
+
+import bench
+from bench import dedup, downloaders, everything, latency, plots, read, report, tables
+from bench.downloaders import Assignment
+from bench.measure import Run, command, compare
+from bench.peers import MissingPeer, PythonPeer, those_there, tool
+from bench.photos import Photos
+from bench.results import Findings, Record, Table
+from bench.scale import ScaledJob
+from pictures import encode, photo
+from tools.children import Child
+from tools.memory import MemoryWatch
+from tools.server import Page, serve
+
+MEMORY = ("peak MB", "parent MB", "worker MB")
+BODY = encode(photo(1))
+FAST, SLOW = Run(10, 2.0, 0.5, 30.0), Run(10, 4.0, 1.0, 20.0, 5.0, 15.0)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table("a case", "image", {"first": [FAST, FAST], "runner": [SLOW, FAST]}, 1e6)
+
+
+def test_commands_are_measured_in_turn_and_looked_at_afterwards(tmp_path):
+    order = []
+    contenders = [
+        command(
+            name, ["touch", tmp_path / name], 5, lambda: order.append("-"), lambda n=name: order.append(n)
+        )
+        for name in "ab"
+    ]
+    runs = compare(contenders, 2)
+    assert order == ["-", "a", "-", "b", "-", "a", "-", "b"]
+    assert [len(runs[name]) for name in "ab"] == [2, 2]
+    assert all(run.count == 5 and run.seconds > 0 for several in runs.values() for run in several)
+
+
+def test_a_command_that_fails_ends_the_benchmark_in_its_own_words(tmp_path):
+    with pytest.raises(SystemExit, match="No such file"):
+        command("ls", ["ls", tmp_path / "nothing"], 1).run()
+
+
+def test_memory_is_that_of_the_whole_tree():
+    code = "held = bytearray(40 << 20); print('ready', flush=True); input()"
+    shell = ["sh", "-c", f'{sys.executable} -c "{code}"; true']
+    with Child(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.process.stdout.readline() == b"ready\n"
+        with MemoryWatch(child) as memory:
+            pass
+        child.process.communicate(b"\n")
+    assert memory.peak.together > memory.peak.worker > 40 > memory.peak.parent
+
+
+def test_photographs_are_made_once_and_come_round_again(tmp_path):
+    photos = Photos.ensure(tmp_path, 2)
+    first = {file: file.stat().st_mtime_ns for file in photos.folder.iterdir()}
+    assert Photos.ensure(tmp_path, 2) == photos
+    assert {file: file.stat().st_mtime_ns for file in photos.folder.iterdir()} == first
+    assert 50_000 < photos.size(2) < 100_000
+    assert len({*photos.urls("http://a", 5)}) == 5
+    assert len({*photos.bodies(5)}) == 2
+
+
+def test_a_missing_tool_is_left_out_and_named(capsys):
+    with pytest.raises(MissingPeer, match="apt install no-such-tool"):
+        tool("no-such-tool")
+    assert those_there([lambda: command(tool("no-such-tool"), [], 1)]) == []
+    assert "Left out: no-such-tool is not installed" in capsys.readouterr().out
+
+
+def test_a_tool_of_pypi_is_installed_once(tmp_path):
+    peer = PythonPeer("peer", "1")
+    environment = tmp_path / "peers" / "peer-1"
+    environment.mkdir(parents=True)
+    (environment / "made").touch()
+    assert peer.python(tmp_path) == environment / "bin" / "python"
+
+
+def test_downloads_are_counted_and_removed(tmp_path):
+    pages = {f"/{k}.jpg": Page(BODY) for k in range(16)}
+    with serve(pages) as site:
+        task = Assignment([site.url + path for path in pages], tmp_path / "out", len(pages))
+        contenders = [
+            downloaders.bare_loop(task),
+            downloaders.runner(task, "curl", "--workers", "1"),
+            downloaders.original(task),
+        ]
+        runs = compare(contenders, 1)
+    assert [len(several) for several in runs.values()] == [1, 1, 1]
+    assert not task.folder.exists()
+
+
+def test_a_download_that_misses_an_image_is_no_result(tmp_path):
+    with serve({"/a.jpg": Page(BODY)}) as site:
+        task = Assignment([f"{site.url}/a.jpg", f"{site.url}/gone.jpg"], tmp_path / "out", 2)
+        with pytest.raises(SystemExit, match="stored 1 of 2"):
+            downloaders.original(task).run()
+
+
+def test_latency_measures_both_loops(tmp_path):
+    asked = Namespace(delays=[1], connections=[4], seconds=0.01, rounds=1)
+    (found,) = latency.run(asked, tmp_path).tables
+    assert found.title == "1 ms, 4 connections"
+    assert [run.count for runs in found.runs.values() for run in runs] == [40, 40]
+    assert found.runs["runner"][0].outcomes == {"done": 40}
+
+
+def test_every_store_gives_every_image(tmp_path):
+    photos = Photos.ensure(tmp_path, 2)
+    runs = [
+        read.reader(store, path, 3, order, cached=False).run()
+        for store, path in read.make_stores(tmp_path / "read", photos, 3).items()
+        for order in ("in-order", "at-random")
+    ]
+    assert len(runs) == 2 * len(read.STORES)
+    assert {run.outcomes["bytes"] for run in runs} == {sum(map(len, photos.bodies(3)))}
+
+
+def test_dedup_tells_what_it_kept(tmp_path):
+    (found,) = dedup.run(Namespace(hashes=[2000], radius=4, rounds=1, alone=True), tmp_path).tables
+    (run,) = found.runs["runner, 2,000"]
+    assert 1400 <= run.outcomes["kept"] < 2000
+    assert run.outcomes["kept"] + run.outcomes["duplicates"] <= 2000
+
+
+def test_a_job_at_scale_is_as_a_download_leaves_it(tmp_path):
+    job = ScaledJob(tmp_path / "work" / "job", "http://localhost", BODY, 30)
+    runs = {}
+    for stage, run in job.measured(offline=True):
+        if stage not in ("dedup", "export"):
+            runs[stage] = run()
+    assert list(runs) == ["start", "status", "resume", "hash"]
+    job.remove()
+
+
+def test_a_record_comes_back_as_it_was_saved(tmp_path, table):
+    record = Record.of("download", ["--urls", "10"], 0.1, Findings([table], {"more": 1}))
+    record.save(tmp_path / "new" / "download.json")
+    assert Record.load(tmp_path / "new" / "download.json") == record
+    assert record.command == "scripts/bench download --urls 10"
+
+
+def test_tables_tell_medians_spread_and_ratios(table):
+    lines = tables.text(table).splitlines()
+    assert re.split(r" {2,}", lines[0]) == ["a case", "images/s", "MB/s", "CPU us/image", *MEMORY, "ratio"]
+    assert lines[2].split() == ["runner", "4", "(2-5)", "4", "75,000", "25", "2", "8", "0.75", "(0.50-1.00)"]
+    assert tables.markdown(table).splitlines()[1] == "|---|---:|---:|---:|---:|---:|---:|---:|"
+
+
+def test_tables_of_the_same_contenders_become_one(table):
+    assert tables.by_case([table, table]).splitlines() == [
+        "|  | first, images/s | runner, images/s | runner / first |",
+        "|---|---:|---:|---:|",
+        "| a case | 5 | 4 | 0.75 (0.50-1.00) |",
+        "| a case | 5 | 4 | 0.75 (0.50-1.00) |",
+    ]
+
+
+def test_sizes_become_columns_and_a_growth():
+    found = [
+        Table("start", "URL", {"10": [FAST], "20": [Run(20, 6.0, 1.0, 40.0)]}),
+        Table("download", "URL", {"10": [SLOW]}),
+    ]
+    assert tables.by_size(found).splitlines()[2:] == [
+        "| start | 200,000 / 50,000 us, 30 MB | 300,000 / 50,000 us, 40 MB | 1.50 |",
+        "| download | 400,000 / 100,000 us, 15 MB |  | 1.00 |",
+    ]
+
+
+def test_the_page_is_written_from_the_results(tmp_path, table):
+    docs, results = tmp_path / "docs", tmp_path / "results"
+    docs.mkdir()
+    begin, end = report.begin("download"), "<!-- end of download -->"
+    page = docs / report.PAGE
+    page.write_text(f"Before\n\n{begin}\nold\n{end}\n\nAfter\n")
+    for question in ("download", "memory"):
+        Record.of(question, [], 0.1, Findings([table])).save(results / f"{question}.json")
+    report.run(results, docs)
+    written = page.read_text()
+    assert "old" not in written
+    assert "`scripts/bench download` · 2 rounds" in written
+    assert tables.markdown(table) in written
+    assert written.startswith("Before\n")
+    assert written.endswith("\nAfter\n")
+    assert sorted(file.name for file in (docs / "benchmarks").iterdir()) == ["download.json", "download.png"]
+    report.run(None, docs)
+    assert page.read_text() == written
+
+
+@pytest.mark.parametrize("draw", [plots.bars, plots.grouped])
+def test_plots_are_small(tmp_path, table, draw):
+    draw([table, table], tmp_path / "plot.png")
+    assert 1_000 < (tmp_path / "plot.png").stat().st_size < 60_000
+
+
+def test_lines_have_sizes_along_the_bottom(tmp_path):
+    plots.lines([Table("start", "URL", {"1,000": [FAST], "20,000": [SLOW]})], tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("size", everything.SIZES)
+def test_all_asks_only_what_can_be_asked(size):
+    for question, arguments in everything.SIZES[size].items():
+        assert bench.parser().parse_args([question, *arguments]).question == question
