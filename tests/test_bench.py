@@ -20,6 +20,7 @@ from bench.results import Findings, Record, Table
 from bench.scale import ScaledJob
 from pictures import encode, photo
 from tools.children import Child
+from tools.driver import CommandFailed
 from tools.memory import MemoryWatch
 from tools.server import Page, serve
 
@@ -48,7 +49,7 @@ def test_commands_are_measured_in_turn_and_looked_at_afterwards(tmp_path):
 
 
 def test_a_command_that_fails_ends_the_benchmark_in_its_own_words(tmp_path):
-    with pytest.raises(SystemExit, match="No such file"):
+    with pytest.raises(CommandFailed, match="No such file"):
         command("ls", ["ls", tmp_path / "nothing"], 1).run()
 
 
@@ -105,7 +106,7 @@ def test_downloads_are_counted_and_removed(tmp_path):
 def test_a_download_that_misses_an_image_is_no_result(tmp_path):
     with serve({"/a.jpg": Page(BODY)}) as site:
         task = Assignment([f"{site.url}/a.jpg", f"{site.url}/gone.jpg"], tmp_path / "out", 2)
-        with pytest.raises(SystemExit, match="stored 1 of 2"):
+        with pytest.raises(CommandFailed, match="stored 1 of 2"):
             downloaders.original(task).run()
 
 
@@ -137,11 +138,9 @@ def test_dedup_tells_what_it_kept(tmp_path):
 
 def test_a_job_at_scale_is_as_a_download_leaves_it(tmp_path):
     job = ScaledJob(tmp_path / "work" / "job", "http://localhost", BODY, 30)
-    runs = {}
-    for stage, run in job.measured(offline=True):
-        if stage not in ("dedup", "export"):
-            runs[stage] = run()
-    assert list(runs) == ["start", "status", "resume", "hash"]
+    measured = dict(job.measured(download=False, export=False))
+    assert list(measured) == ["start", "status", "resume", "hash", "dedup"]
+    assert measured["resume"]().count == 30
     job.remove()
 
 

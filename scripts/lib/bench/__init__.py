@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.driver import CommandFailed
+
 from . import (
     dedup,
     download,
@@ -80,7 +82,7 @@ def answer_all(made: argparse.ArgumentParser, size: str) -> int:
         print(f"\n== {question} {' '.join(arguments)}", flush=True)
         try:
             answer(made.parse_args([question, *arguments]), arguments)
-        except (SystemExit, Exception) as error:
+        except CommandFailed as error:
             print(f"{question}: {error}", flush=True)
             failed.append(question)
     print(f"\nNo answer to: {', '.join(failed)}" if failed else "\nAll answered.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.driver import RUNNER, Job
+from tools.driver import RUNNER, CommandFailed, Job
 
 from . import peers
 from .measure import PROGRAMS, Contender, command
@@ -43,7 +43,7 @@ class Assignment:
         def clean_up() -> None:
             found = stored(self.folder)
             if found != self.good:
-                raise SystemExit(f"{name} stored {found:,} of {self.good:,} images: see {self.folder}")
+                raise CommandFailed(f"{name} stored {found:,} of {self.good:,} images: see {self.folder}")
             shutil.rmtree(self.folder)
 
         if self.good < len(self.urls):  # which some tell by their exit code
@@ -104,7 +104,7 @@ def aria2c(task: Assignment) -> Contender:
         task.folder,
         f"-j{CONNECTIONS}",
     ]
-    return task.contender("aria2c", [*words, "--quiet", "--no-conf"], _in_files)
+    return task.contender("aria2c", [*words, "--quiet", "--no-conf", "--file-allocation=none"], _in_files)
 
 
 def wget(task: Assignment) -> Contender:

@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tools.driver import RUNNER, Job
+from tools.driver import RUNNER, CommandFailed, Job
 
 from .measure import PROGRAMS, Contender, command, compare
 from .peers import IMAGEDEDUP, those_there
@@ -73,7 +73,7 @@ def runner(folder: Path, job: Path, count: int, workers: int) -> Contender:
     def clean_up() -> None:
         hashed = Job(folder).status()["hash"]["hashed"]
         if hashed != count:
-            raise SystemExit(f"runner hashed {hashed:,} of {count:,} images: see {folder}")
+            raise CommandFailed(f"runner hashed {hashed:,} of {count:,} images: see {folder}")
         shutil.rmtree(folder)
 
     words = [*RUNNER, "hash", folder, "--no-progress", "--workers", str(workers)]

@@ -6,8 +6,9 @@ Hosts are addresses of loopback (127.1.0.1 and so on), so looking up names is no
 import argparse
 import random
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from .peers import those_there
 from .photos import Photos
 from .results import Findings, Table
 
+Case = tuple[str, list[Callable[[], Contender]]]
 NO_RETRIES = ("--retries", "0")  # the others have none
 
 
@@ -33,34 +35,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
     photos = Photos.ensure(folder, options.urls)
+    tables = []
     with nginx.serve(photos.folder, listen="0.0.0.0") as site, dead_urls(options) as dead:
-        one = list(photos.urls(site, options.urls))
-        many = [on_host(url, k % options.hosts) for k, url in enumerate(one)]
-        with_dead = [*many, *dead]
-        random.Random(7).shuffle(with_dead)
-
-        def assign(urls: Sequence[str]) -> Assignment:
-            return Assignment(urls, folder / "downloaded", options.urls)
-
-        size = photos.size(options.urls)
-        tables = []
-        for title, urls in {"1 host": one, f"{options.hosts:,} hosts": many}.items():
+        urls = [*photos.urls(site, options.urls)]
+        for title, makers in _cases(urls, dead, options.hosts, folder / "downloaded"):
             print(title)
-            makers = [partial(maker, assign(urls)) for maker in (downloaders.bare_loop, downloaders.runner)]
-            tables.append(Table(title, "image", compare(those_there(makers), options.rounds), size))
-        title = f"{options.hosts:,} hosts, {len(dead):,} more dead"
-        print(title)
-        makers = [
-            partial(runner, "runner, none dead", assign(many)),
-            partial(runner, "runner", assign(with_dead)),
-        ]
-        makers += [partial(peer, assign(with_dead)) for peer in (downloaders.curl, downloaders.img2dataset)]
-        tables.append(Table(title, "URL", compare(those_there(makers), options.rounds), size))
+            runs = compare(those_there(makers), options.rounds)
+            tables.append(Table(title, "URL", runs, photos.size(options.urls)))
     return Findings(tables)
 
 
+def _cases(one: Sequence[str], dead: Sequence[str], hosts: int, folder: Path) -> Iterator[Case]:
+    """Titles, and who takes part: the same good URLs each time, on one host first."""
+    many = [on_host(url, k % hosts) for k, url in enumerate(one)]
+    with_dead = [*many, *dead]
+    random.Random(7).shuffle(with_dead)
+    for title, urls in {"1 host": one, f"{hosts:,} hosts": many}.items():
+        task = Assignment(urls, folder, len(one))
+        yield title, [partial(downloaders.bare_loop, task), partial(runner, "runner", task)]
+    alive, mixed = Assignment(many, folder, len(one)), Assignment(with_dead, folder, len(one))
+    yield (
+        f"{hosts:,} hosts, {len(dead):,} more dead",
+        [
+            partial(runner, "runner, none dead", alive),
+            partial(runner, "runner", mixed),
+            partial(downloaders.curl, mixed),
+            partial(downloaders.img2dataset, mixed),
+        ],
+    )
+
+
 def runner(name: str, task: Assignment) -> Contender:
-    return Contender(name, downloaders.runner(task, "curl", *NO_RETRIES).run)
+    return replace(downloaders.runner(task, "curl", *NO_RETRIES), name=name)
 
 
 def on_host(url: str, number: int) -> str:

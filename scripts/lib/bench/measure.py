@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.children import Child
+from tools.driver import CommandFailed
 from tools.memory import MemoryWatch
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -89,7 +90,7 @@ def program(
         words = [str(word) for word in (python, PROGRAMS / script, *arguments)]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            raise SystemExit(f"{' '.join(words)} ended with {done.returncode}")
+            raise CommandFailed(f"{' '.join(words)} ended with {done.returncode}")
         return Run(count=count, **json.loads(done.stdout.splitlines()[-1]))
 
     return Contender(name, run)
@@ -103,7 +104,7 @@ def measure(words: Sequence[str | Path], count: int) -> Run:
             code, cpu = child.wait_for_usage()
         if code:
             said.seek(0)
-            raise SystemExit(f"{' '.join(child.command)} ended with {code}: {said.read()[-2000:]}")
+            raise CommandFailed(f"{' '.join(child.command)} ended with {code}: {said.read()[-2000:]}")
     seconds = time.monotonic() - began
     return Run(count, seconds, cpu, memory.peak.together, memory.peak.parent, memory.peak.worker)
 

@@ -49,15 +49,15 @@ def run(options: argparse.Namespace, folder: Path) -> Findings:
         with nginx.serve(www, only="one.jpg") as site:
             for count in [int(size) for size in options.sizes] * options.rounds:
                 job = ScaledJob(work / "job", site, body, count)
-                for stage, run in job.measured(offline=count >= options.offline_from):
-                    if stage != "export" or count <= options.export_up_to:
-                        took = run()
-                        tables[stage][f"{count:,}"].append(took)
-                        print(f"  {count:,}: {stage}: {took.seconds:.1f} s", flush=True)
+                exported = count <= options.export_up_to
+                for stage, run in job.measured(download=count < options.offline_from, export=exported):
+                    took = run()
+                    tables[stage][f"{count:,}"].append(took)
+                    print(f"  {count:,}: {stage}: {took.seconds:.1f} s", flush=True)
                 job.remove()
     finally:
         shutil.rmtree(work)
-    return Findings([Table(stage, "URL", dict(runs)) for stage, runs in tables.items()])
+    return Findings([Table(stage, "URL", dict(runs)) for stage, runs in tables.items() if runs])
 
 
 class ScaledJob:
@@ -72,21 +72,29 @@ class ScaledJob:
         with self._urls.open("w") as file:
             file.writelines(f"{site}/{number:07d}.jpg\n" for number in range(count))
 
-    def measured(self, *, offline: bool) -> Iterator[tuple[str, Callable[[], Run]]]:
+    def measured(self, *, download: bool, export: bool) -> Iterator[tuple[str, Callable[[], Run]]]:
         """Each stage with what runs it, in order."""
         yield "start", self._command(sys.executable, PROGRAMS / "create_job.py", self._folder, self._urls)
-        if offline:
-            shutil.rmtree(self._folder)
-            fill(self._folder, self._urls, repeat(self._body, self._count))
-        else:
+        if download:
             yield "download", self._command(*RUNNER, "resume", self._folder, *QUIET)
+        else:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            fill(self._folder, self._urls, repeat(self._body, self._count))
         yield "status", self._command(*RUNNER, "status", self._folder)
         yield "resume", self._command(*RUNNER, "resume", self._folder, *QUIET)
         yield "hash", self._command(*RUNNER, "hash", self._folder, *QUIET)
         yield "dedup", self._dedup()
-        out = self._folder.with_name("out")
-        everything = ("--dedup", "none", "--min-side", "1")
-        yield "export", self._command(*RUNNER, "export", self._folder, out, *everything, *QUIET)
+        if export:
+            words = [
+                "export",
+                self._folder,
+                self._folder.with_name("out"),
+                "--dedup",
+                "none",
+                "--min-side",
+                "1",
+            ]
+            yield "export", self._command(*RUNNER, *words, *QUIET)
 
     def remove(self) -> None:
         shutil.rmtree(self._folder)

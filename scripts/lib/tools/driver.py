@@ -16,7 +16,7 @@ RUNNER = (sys.executable, "-m", "runner")
 
 
 class CommandFailed(Exception):
-    """A `runner` command ended with another exit code than expected; the message shows what it said."""
+    """A command ended with another exit code than expected, or did not do its work; the message tells."""
 
 
 class Job:
