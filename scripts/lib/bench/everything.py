@@ -8,7 +8,7 @@ SIZES = {
         "tls": ["--urls", "1000", "--rounds", "3"],
         "hosts": ["--urls", "5000", "--rounds", "1"],
         "scale": ["--sizes", "1e4", "1e5"],
-        "hash": ["--images", "1000", "--rounds", "3"],
+        "hash": ["--images", "4000", "--rounds", "3"],
         "dedup": ["--hashes", "1e6", "--rounds", "1"],
         "export": ["--images", "5000", "--rounds", "3"],
         "read": ["--images", "5000", "--rounds", "3"],

@@ -7,13 +7,11 @@ from itertools import count
 from pathlib import Path
 
 from tools.driver import RUNNER, Job, finish
+from tools.filled import borrow
 
 from .measure import Contender, command, compare
 from .photos import Photos
 from .results import Findings, Table
-
-# Folders of a job that an export only reads: each run's job can have the same.
-SHARED = {"batches", "hashes", "manifests"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +56,7 @@ def runner(work: Path, images: int, workers: int) -> Contender:
 
     def prepare() -> None:
         shutil.rmtree(job, ignore_errors=True)
-        shutil.copytree(work / "job", job, ignore=lambda _, names: SHARED.intersection(names))
-        for name in SHARED:
-            (job / name).symlink_to(work / "job" / name)
+        borrow(work / "job", job, "batches", "hashes", "manifests")
 
     words = [*RUNNER, "export", job, out, "--dedup", "none", "--no-progress", "--workers", str(workers)]
     return command("runner export", words, images, prepare, aside(out))

@@ -74,6 +74,7 @@ def command(
 
     def run() -> Run:
         prepare()
+        os.sync()  # what was left to write before is not this one's load
         measured = measure(words, count)
         clean_up()
         return measured
@@ -114,7 +115,6 @@ def compare(contenders: Sequence[Contender], rounds: int) -> Runs:
     runs: Runs = {contender.name: [] for contender in contenders}
     for number in range(rounds):
         for contender in contenders:
-            os.sync()  # what the one before has left to write is not this one's load
             run = contender.run()
             runs[contender.name].append(run)
             print(f"  round {number + 1} of {rounds}: {contender.name}: {run.seconds:.1f} s", flush=True)

@@ -91,7 +91,7 @@ def versions() -> dict[str, str]:
 
 
 def _said(path: str, flag: str) -> str:
-    """The first word with a digit in what a tool says of its version."""
+    """The first number in what a tool says of its version."""
     done = subprocess.run([path, flag], capture_output=True, text=True)
-    words = (done.stdout or done.stderr).split()
-    return next(word.split("/")[-1] for word in words if any(map(str.isdigit, word)))
+    words = [word.split("/")[-1] for word in (done.stdout or done.stderr).split()]
+    return next(word for word in words if word[0].isdigit())

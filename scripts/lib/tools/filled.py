@@ -1,5 +1,6 @@
 """A job as it is after its download, made without a network: the real files, written by their own code."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,13 @@ def fill(folder: Path, urls: Path, bodies: Iterable[bytes]) -> None:
         while sizes := [*_store(job.batches, shard, islice(coming, SHARD_SIZE))]:
             checkpoint.commit("download", _marks(shard, sizes))
             shard += 1
+
+
+def borrow(job: Path, folder: Path, *shared: str) -> None:
+    """Make a copy of a job that has these folders, which are only to be read, in common with it."""
+    shutil.copytree(job, folder, ignore=lambda _, names: set(shared).intersection(names))
+    for name in shared:
+        (folder / name).symlink_to((job / name).resolve())
 
 
 def _store(batches: Path, shard: int, bodies: Iterator[bytes]) -> Iterator[int]:

@@ -4,16 +4,18 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
-def hasher() -> object:
-    """Its ``PHash``; only the package's ``__init__``, which imports the network too, is passed over."""
+def hasher() -> Any:
+    """Its ``PHash``; passed over are only the ``__init__`` of two packages, which import the network."""
     spec = importlib.util.find_spec("imagededup")
     assert spec is not None
     assert spec.origin is not None
-    package = ModuleType("imagededup.methods")
-    package.__path__ = [str(Path(spec.origin).parent / "methods")]
-    sys.modules[package.__name__] = package
+    for name in ("methods", "utils"):
+        package = ModuleType(f"imagededup.{name}")
+        package.__path__ = [str(Path(spec.origin).parent / name)]
+        sys.modules[package.__name__] = package
     from imagededup.methods.hashing import PHash
 
     return PHash(verbose=False)

@@ -9,7 +9,6 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
-import imagehash
 from PIL import Image
 
 from runner.engine.shardfile import ShardFile, read_payloads
@@ -35,7 +34,11 @@ def indices(file: Path) -> list[int]:
 
 
 def look_at(work: list[tuple[Path, list[int]]], what: str) -> None:
-    look = imagehash.phash if what == "phash" else Image.Image.load
+    look = Image.Image.load
+    if what == "phash":
+        import imagehash  # brings scipy, which the decoder does without
+
+        look = imagehash.phash
     for file, found in work:
         for _index, body in read_payloads(file, found):
             look(Image.open(BytesIO(body)))
