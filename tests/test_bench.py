@@ -167,6 +167,11 @@ def test_tables_of_the_same_contenders_become_one(table):
     ]
 
 
+def test_who_is_ahead_of_runner_is_said(table):
+    assert tables.ahead(table) == "quicker than runner: first; less processor time than runner: first"
+    assert tables.ahead(Table("", "image", {"runner": [FAST], "other": [SLOW]})) == ""
+
+
 def test_sizes_become_columns_and_a_growth():
     found = [
         Table("start", "URL", {"10": [FAST], "20": [Run(20, 6.0, 1.0, 40.0)]}),
@@ -174,7 +179,7 @@ def test_sizes_become_columns_and_a_growth():
     ]
     assert tables.by_size(found).splitlines()[2:] == [
         "| start | 200,000 / 50,000 us, 30 MB | 300,000 / 50,000 us, 40 MB | 1.50 |",
-        "| download | 400,000 / 100,000 us, 15 MB |  | 1.00 |",
+        "| download | 400,000 / 100,000 us, 15 MB |  |  |",
     ]
 
 

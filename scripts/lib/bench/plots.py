@@ -34,13 +34,14 @@ def bars(found: Sequence[Table], file: Path) -> None:
         )
         for name, middle, more in zip(names, middles, above, strict=True):
             axes.annotate(f" {middle:,.0f}", (middle + more, name), va="center", fontsize=8)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlim(0, max(map(max, rates)) * 1.13)
         axes.set_title(f"{table.title}: {table.unit}s a second", fontsize=9, loc="left")
     _save(figure, file)
 
 
 def grouped(found: Sequence[Table], file: Path) -> None:
-    """One group of bars for each table, things a second on a scale of powers of ten."""
+    """One group of bars for each table."""
     names = list(dict.fromkeys(name for table in found for name in table.runs))
     figure, (axes,) = _figure(3.4, 1, [1])
     width = 0.8 / len(names)
@@ -54,8 +55,9 @@ def grouped(found: Sequence[Table], file: Path) -> None:
             label=name,
             color=_colour(name, found[0]) if len(names) < 3 else LINES[number],
         )
-    axes.set_yscale("log")
-    axes.set_xticks(range(len(found)), [table.title.replace(", ", "\n") for table in found], fontsize=7.5)
+    titles = [table.title.replace(", ", "\n").replace("connections", "conn.") for table in found]
+    axes.set_xticks(range(len(found)), titles, fontsize=7.5)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylabel(f"{found[0].unit}s a second", fontsize=8)
     _legend(axes)
     _save(figure, file)
@@ -70,6 +72,10 @@ def lines(found: Sequence[Table], file: Path) -> None:
         axes.plot(sizes, costs, marker="o", markersize=4, label=table.title, color=colour)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.6g}")
+        axis.set_minor_formatter("")
+    axes.set_xticks(sorted({int(size.replace(",", "")) for table in found for size in table.runs}))
     axes.set_xlabel(f"{found[0].unit}s in the job", fontsize=8)
     axes.set_ylabel(f"processor time, us per {found[0].unit}", fontsize=8)
     _legend(axes)
@@ -101,7 +107,7 @@ def _figure(height: float, rows: int, heights: Sequence[int]) -> tuple[Any, list
 
 
 def _legend(axes: Any) -> None:
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
 def _save(figure: Any, file: Path) -> None:

@@ -46,6 +46,7 @@ def section(record: Record, folder: Path) -> str:
             f"`{record.command}` · {conditions(record)}",
             *plotted(record, folder),
             *tabled(record),
+            *others_ahead(record),
         ]
     )
 
@@ -55,6 +56,14 @@ def tabled(record: Record) -> list[str]:
     together = TOGETHER.get(record.question)
     found = record.findings.tables
     return [together(found)] if together else [tables.markdown(table) for table in found]
+
+
+def others_ahead(record: Record) -> Iterator[str]:
+    """Where another one won."""
+    found = [f"- {table.title}: {said}" for table in record.findings.tables if (said := tables.ahead(table))]
+    if found:
+        yield "Ahead of runner in these tables:"
+        yield "\n".join(found)
 
 
 def conditions(record: Record) -> str:

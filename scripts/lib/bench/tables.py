@@ -103,7 +103,7 @@ def by_size(found: Sequence[Table]) -> str:
         growth = statistics.median(run.rate for run in runs[0]) / statistics.median(
             run.rate for run in runs[-1]
         )
-        rows.append([table.title, *costs, f"{growth:.2f}"])
+        rows.append([table.title, *costs, f"{growth:.2f}" if len(runs) > 1 else ""])
     return _markdown(rows)
 
 
@@ -111,10 +111,29 @@ def _cost(runs: Sequence[Run]) -> str:
     """Wall time and processor time of each, memory of the largest process; empty if it was not measured."""
     if not runs:
         return ""
-    wall = statistics.median(1e6 / run.rate for run in runs)
-    cpu = statistics.median(run.cpu_us for run in runs)
     largest = max(max(run.parent_mb, run.worker_mb) or run.peak_mb for run in runs)
-    return f"{wall:,.0f} / {cpu:,.0f} us, {largest:,.0f} MB"
+    return f"{1e6 / _rate(runs):,.0f} / {_cpu(runs):,.0f} us, {largest:,.0f} MB"
+
+
+def ahead(table: Table) -> str:
+    """Who was quicker than runner, and who took less processor time; empty if nobody did."""
+    ours = [runs for name, runs in table.runs.items() if name.startswith("runner")]
+    others = {name: runs for name, runs in table.runs.items() if not name.startswith("runner")}
+    if not ours:
+        return ""
+    rate, cost = max(map(_rate, ours)), min(map(_cpu, ours))
+    quicker = [name for name, runs in others.items() if _rate(runs) > rate]
+    thriftier = [name for name, runs in others.items() if _cpu(runs) < cost]
+    told = {"quicker than runner": quicker, "less processor time than runner": thriftier}
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in told.items() if names)
+
+
+def _rate(runs: Sequence[Run]) -> float:
+    return statistics.median(run.rate for run in runs)
+
+
+def _cpu(runs: Sequence[Run]) -> float:
+    return statistics.median(run.cpu_us for run in runs)
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
