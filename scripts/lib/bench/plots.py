@@ -36,7 +36,7 @@ def bars(found: Sequence[Table], file: Path) -> None:
             axes.annotate(f" {middle:,.0f}", (middle + more, name), va="center", fontsize=8)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlim(0, max(map(max, rates)) * 1.13)
-        axes.set_title(f"{table.title}: {table.unit}s a second", fontsize=9, loc="left")
+        axes.set_title(f"{table.title}: {table.units} a second", fontsize=9, loc="left")
     _save(figure, file)
 
 
@@ -58,7 +58,7 @@ def grouped(found: Sequence[Table], file: Path) -> None:
     titles = [table.title.replace(", ", "\n").replace("connections", "conn.") for table in found]
     axes.set_xticks(range(len(found)), titles, fontsize=7.5)
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.set_ylabel(f"{found[0].unit}s a second", fontsize=8)
+    axes.set_ylabel(f"{found[0].units} a second", fontsize=8)
     _legend(axes)
     _save(figure, file)
 
@@ -76,7 +76,7 @@ def lines(found: Sequence[Table], file: Path) -> None:
         axis.set_major_formatter("{x:,.6g}")
         axis.set_minor_formatter("")
     axes.set_xticks(sorted({int(size.replace(",", "")) for table in found for size in table.runs}))
-    axes.set_xlabel(f"{found[0].unit}s in the job", fontsize=8)
+    axes.set_xlabel(f"{found[0].units} in the job", fontsize=8)
     axes.set_ylabel(f"processor time, us per {found[0].unit}", fontsize=8)
     _legend(axes)
     _save(figure, file)

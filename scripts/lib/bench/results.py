@@ -29,6 +29,10 @@ class Table:
     runs: Runs
     size: float | None = None
 
+    @property
+    def units(self) -> str:
+        return self.unit + ("es" if self.unit.endswith("sh") else "s")
+
 
 @dataclass(frozen=True)
 class Findings:

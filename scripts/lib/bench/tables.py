@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from .measure import Run
 from .results import Table
 
+RATIO = "ratio"  # a form of its own: two decimals, or as many as a small one needs
+
 
 @dataclass(frozen=True)
 class Column:
@@ -25,7 +27,7 @@ class Column:
 
 def columns(table: Table) -> list[Column]:
     """Those for which the table has figures."""
-    chosen = [Column(f"{table.unit}s/s", lambda run, _: run.rate, ",.0f", spread=True)]
+    chosen = [Column(f"{table.units}/s", lambda run, _: run.rate, ",.0f", spread=True)]
     if table.size is not None:
         size = table.size
         chosen.append(Column("MB/s", lambda run, _: run.rate * size / 1e6, ",.0f"))
@@ -36,7 +38,7 @@ def columns(table: Table) -> list[Column]:
     if any(run.worker_mb for run in taken):
         chosen.append(Column("parent MB", lambda run, _: run.parent_mb, ",.0f"))
         chosen.append(Column("worker MB", lambda run, _: run.worker_mb, ",.0f"))
-    chosen.append(Column("ratio", ratio, ".2f", spread=True))
+    chosen.append(Column("ratio", ratio, RATIO, spread=True))
     return chosen
 
 
@@ -46,8 +48,14 @@ def ratio(run: Run, first: Run) -> float:
 
 
 def told(values: Sequence[float], form: str, spread: bool) -> str:
-    middle = f"{statistics.median(values):{form}}"
-    return f"{middle} ({min(values):{form}}-{max(values):{form}})" if spread and len(values) > 1 else middle
+    middle, *ends = (_shown(value, form) for value in (statistics.median(values), min(values), max(values)))
+    return f"{middle} ({'-'.join(ends)})" if spread and len(values) > 1 else middle
+
+
+def _shown(value: float, form: str) -> str:
+    if form == RATIO:
+        form = ".2f" if value >= 0.1 else ".2g"
+    return f"{value:{form}}"
 
 
 def cells(table: Table) -> list[list[str]]:
@@ -81,12 +89,12 @@ def markdown(table: Table) -> str:
 def by_case(found: Sequence[Table]) -> str:
     """For a page: a row for each table, a column for each contender, and the last beside the first."""
     names = list(found[0].runs)
-    rows = [["", *(f"{name}, {found[0].unit}s/s" for name in names), f"{names[-1]} / {names[0]}"]]
+    rows = [["", *(f"{name}, {found[0].units}/s" for name in names), f"{names[-1]} / {names[0]}"]]
     for table in found:
         first, last = table.runs[names[0]], table.runs[names[-1]]
         ratios = [ratio(run, other) for run, other in zip(last, first, strict=True)]
         rates = [told([run.rate for run in table.runs[name]], ",.0f", spread=False) for name in names]
-        rows.append([table.title, *rates, told(ratios, ".2f", spread=True)])
+        rows.append([table.title, *rates, told(ratios, RATIO, spread=True)])
     return _markdown(rows)
 
 

@@ -1,6 +1,7 @@
 """imagededup's hashing without its neural network, whose torch takes 5 GB and seconds to start."""
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 def hasher() -> Any:
     """Its ``PHash``; passed over are only the ``__init__`` of two packages, which import the network."""
+    logging.disable(logging.INFO)
     spec = importlib.util.find_spec("imagededup")
     assert spec is not None
     assert spec.origin is not None
