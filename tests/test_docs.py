@@ -32,6 +32,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED_PHOTOS = {"cat": 1_000_001, "dog": 1_000_002}
 
 _BLOCK = re.compile(r"^```(\w*) ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 _PHOTO = re.compile(r"/(\d+|cat|dog)\.jpg")
 # Fences that look as if they were run, and would not be.
 _LOOKALIKES = {"bash", "shell", "py", "python3", ""}
@@ -110,6 +111,14 @@ def test_the_examples_of_a_page_work(
         elif block.language == "python" and all(map(find_spec, block.needs)):
             lines_before = "\n" * block.line  # so that tracebacks have the numbers of the page
             exec(compile(lines_before + block.code, page, "exec"), namespace)
+
+
+def test_links_lead_somewhere_and_the_manual_is_whole() -> None:
+    for page in PAGES:
+        links = [(page.parent / link).resolve() for link in _LINK.findall(page.read_text())]
+        assert [link for link in links if not link.exists()] == []
+        if page.name == "README.md":
+            assert set(PAGES) - {page} <= set(links)
 
 
 def run_sh(block: Block, environment: dict[str, str], where: str) -> None:
