@@ -15,8 +15,9 @@ import numpy.typing as npt
 from .engine.shardfile import read_payloads, shard_file
 from .engine.soundness import check_pages
 from .fingerprint import RECORD_FIELDS
-from .hamming import POSITION, Hashes, Positions, leaders
+from .hamming import Hashes, leaders
 from .options import Filters, Selection
+from .paircache import POSITION, PairCache, Positions
 
 # The pHash of a photograph has exactly half of its bits set; ties at the median, that is a flat, striped or
 # symmetric picture, give any other number. All solid colours but black share one pHash.
@@ -71,12 +72,16 @@ class Choice:
 
 
 def decide(
-    hashes: Path, shards: Sequence[int], selection: Selection, frozen: npt.NDArray[np.uint64]
+    hashes: Path,
+    shards: Sequence[int],
+    selection: Selection,
+    frozen: npt.NDArray[np.uint64],
+    cache: PairCache | None = None,
 ) -> tuple[Choice, dict[str, int]]:
     """Choose among the images of these shards that pass the filters, those whose keys are ``frozen`` first.
 
-    The canonical order is most displayed pixels, then lowest key. Returns the choice, and how many images
-    each filter left out (the first that applies).
+    The canonical order is most displayed pixels, then lowest key. The ``cache`` keeps what is found on the
+    way. Returns the choice, and how many images each filter left out (the first that applies).
     """
     images, sums, filtered = _load(hashes, shards, selection.filters)
     everyone = np.arange(len(images), dtype=POSITION)
@@ -88,7 +93,9 @@ def decide(
     if selection.dedup != "bytes":
         by_sha256 = by_sha256[~images.photo[by_sha256]]
     sums = sums[by_sha256]  # the others have done their work, and weigh more than all that follows
-    leader, by_phash = (same, nobody) if selection.dedup == "bytes" else _look(images, selection, walk, same)
+    leader, by_phash = same, nobody
+    if selection.dedup != "bytes":
+        leader, by_phash = _look(images, selection, walk, same, cache)
     return Choice(images, leader, by_phash, by_sha256, sums), filtered
 
 
@@ -151,13 +158,13 @@ def _columns(keys: npt.NDArray[np.uint64], records: npt.NDArray[np.void]) -> dic
 
 
 def _look(
-    images: Images, selection: Selection, walk: Positions, same: Positions
+    images: Images, selection: Selection, walk: Positions, same: Positions, cache: PairCache | None
 ) -> tuple[Positions, Positions]:
     """Leaders by look, on top of those of the ``same`` bytes; and the first image of each pHash."""
     photos = walk[(same[walk] == walk) & images.photo[walk]]
     alike, by_phash = _first_of_equal(photos, [images.phash])
     if selection.dedup == "near":
-        alike = _stars(images, photos[alike[photos] == photos], selection.near)[alike]
+        alike = _stars(images, photos[alike[photos] == photos], selection.near, cache)[alike]
     return alike[same], by_phash
 
 
@@ -193,7 +200,7 @@ def _ascending(walk: Positions, words: list[Hashes]) -> Positions:
     return walk[np.lexsort([word[walk] for word in reversed(words)])]
 
 
-def _stars(images: Images, walk: Positions, radius: int) -> Positions:
+def _stars(images: Images, walk: Positions, radius: int, cache: PairCache | None) -> Positions:
     """Leaders among images of distinct pHash, given in the order in which they are walked."""
     # Ties go by the canonical order, not by what was frozen: so that freezing what was kept, and choosing
     # again, gives the same answer.
@@ -201,5 +208,5 @@ def _stars(images: Images, walk: Positions, radius: int) -> Positions:
     rank[np.lexsort((images.key[walk], -images.pixels[walk]))] = np.arange(len(walk))
     leader = np.arange(len(images), dtype=POSITION)
     # Half of the bits of each of these hashes are set, so their distances are even.
-    leader[walk] = walk[leaders(images.phash[walk], rank, radius // 2 * 2)]
+    leader[walk] = walk[leaders(images.phash[walk], rank, radius // 2 * 2, cache)]
     return leader

@@ -11,9 +11,9 @@ from .choice import Choice
 from .engine.items import Key
 from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
-from .hamming import Positions
 from .job import JobFolder
 from .manifest import manifest_name, read_rows
+from .paircache import Positions
 
 # Images looked up together, roughly; each time every manifest is read once.
 IMAGES_AT_ONCE = 100_000

@@ -30,6 +30,7 @@ from .engine.items import Key
 from .engine.soundness import check_pages
 from .engine.store import Store
 from .options import Selection
+from .paircache import PairCache
 
 TABLES = ("kept", "duplicates", "phash", "sha256", "meta")
 # Rows committed together: few enough that doing them again when the map grows costs nothing.
@@ -38,6 +39,7 @@ ROWS_PER_COMMIT = 200_000
 _KEY = struct.Struct(">II")
 _COUNT = struct.Struct(">I")
 Rows = Iterator[tuple[bytes, bytes]]
+Keys = npt.NDArray[np.uint64]
 
 
 class Reduction(NamedTuple):
@@ -54,14 +56,18 @@ def reduce(
     """Choose among the hashed images of these shards, and write the outcome to ``table``.
 
     What an earlier table of the same selection kept is kept again, unless ``reselect``. Raises UsageError,
-    StoreError or DiskFullError; the earlier table stands until the new one is complete.
+    StoreError or DiskFullError; the earlier table stands until the new one is complete. What the search for
+    near hashes has found is kept beside the table, until that is complete.
     """
-    choice, outcome = preview(hashes, table, selection, reselect=reselect, shards=shards)
+    cache = PairCache(table.with_name(f"{table.name}.search"))
+    frozen = _frozen(table, selection, reselect)
+    choice, outcome = _choose(hashes, shards, selection, frozen, cache)
     with _replacing(table) as store:
         for name, rows in _rows(choice):
             _append(store, name, rows)
         meta = {"counts": outcome._asdict(), "selection": asdict(selection)}
         _append(store, "meta", ((name.encode(), _as_json(value)) for name, value in meta.items()))
+    cache.clear()
     return outcome
 
 
@@ -73,14 +79,24 @@ def preview(
     hashes: Path, table: Path, selection: Selection, *, reselect: bool = False, shards: Sequence[int]
 ) -> tuple[Choice, Reduction]:
     """What ``reduce`` would choose and say, without writing anything."""
-    frozen = np.empty(0, dtype=np.uint64)
+    return _choose(hashes, shards, selection, _frozen(table, selection, reselect))
+
+
+def _choose(
+    hashes: Path, shards: Sequence[int], selection: Selection, frozen: Keys, cache: PairCache | None = None
+) -> tuple[Choice, Reduction]:
+    choice, filtered = decide(hashes, shards, selection, frozen, cache)
+    unique = int(np.count_nonzero(choice.kept))
+    return choice, Reduction(unique, len(choice.leader) - unique, filtered)
+
+
+def _frozen(table: Path, selection: Selection, reselect: bool) -> Keys:
+    """The images that an earlier table kept, if they are to stay."""
     if not reselect and table.exists():
         with DedupTable(table) as earlier:
             if earlier.made_by(selection):
-                frozen = earlier.kept_keys()
-    choice, filtered = decide(hashes, shards, selection, frozen)
-    unique = int(np.count_nonzero(choice.kept))
-    return choice, Reduction(unique, len(choice.leader) - unique, filtered)
+                return earlier.kept_keys()
+    return np.empty(0, dtype=np.uint64)
 
 
 def _rows(choice: Choice) -> Iterator[tuple[str, Rows]]:

@@ -8,24 +8,20 @@ Real hashes are not uniform. Bits are dealt to the blocks by how much they vary,
 nevertheless is searched by its remaining bits in the same way.
 """
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .options import MAX_RADIUS
+from .paircache import POSITION, PairCache, Pairs, Positions
 
 Hashes = npt.NDArray[np.uint64]
-Positions = npt.NDArray[np.signedinteger[Any]]
-# Two arrays of equal length, position by position one pair.
-Pairs = tuple[Positions, Positions]
 
-# Of positions where there may be many: half the memory, and enough for two thousand million hashes.
-POSITION = np.int32
 # Runs up to this length are compared each with each, longer ones are searched.
 LONG_RUN = 1024
 # Rows compared at a time, roughly: bounds the memory of a scan.
@@ -40,14 +36,16 @@ PAIR_COST = 12.0
 PAIRS_ALLOWED = 1 << 20
 
 
-def near_pairs(hashes: Hashes, radius: int) -> Iterator[Pairs]:
+def near_pairs(hashes: Hashes, radius: int, cache: PairCache | None = None) -> Iterator[Pairs]:
     """Every pair of positions i < j whose hashes differ in at most ``radius`` bits, once, in any order.
 
-    The hashes must be distinct; ``radius`` is 0 to ``MAX_RADIUS``.
+    The hashes must be distinct; ``radius`` is 0 to ``MAX_RADIUS``. Tables in the ``cache`` are not searched.
     """
     rows = np.arange(len(hashes), dtype=POSITION)
-    for left, right in _Search(hashes, hashes, radius).pairs(rows, rows):
-        yield np.minimum(left, right), np.maximum(left, right)
+    given = hashlib.sha256(hashes.tobytes()).digest() if cache else b""
+    for bits, table in _Search(hashes, hashes, radius).tables(rows, rows):
+        for left, right in cache.keep(given + bits, table) if cache else table:
+            yield np.minimum(left, right), np.maximum(left, right)
 
 
 def near_matches(hashes: Hashes, others: Hashes, radius: int) -> Iterator[Pairs]:
@@ -56,13 +54,13 @@ def near_matches(hashes: Hashes, others: Hashes, radius: int) -> Iterator[Pairs]
     return _Search(hashes, others, radius).pairs(rows, there)
 
 
-def leaders(hashes: Hashes, rank: Positions, radius: int) -> Positions:
+def leaders(hashes: Hashes, rank: Positions, radius: int, cache: PairCache | None = None) -> Positions:
     """Star selection: for each hash the position of the kept hash that stands for it, itself if it is kept.
 
     The hashes are walked in the order given, and one is kept if no kept hash lies within ``radius``. Those
     not kept get the nearest that is kept, among equally near ones that of lowest ``rank``.
     """
-    pairs = _collect(near_pairs(hashes, radius), limit=len(hashes) + PAIRS_ALLOWED)
+    pairs = _collect(near_pairs(hashes, radius, cache), limit=len(hashes) + PAIRS_ALLOWED)
     if pairs is None:
         return _crowded_leaders(hashes, rank, radius)
     kept = _walk(len(hashes), pairs)
@@ -160,6 +158,11 @@ class _Search:
 
     def pairs(self, rows: Positions, others: Positions) -> Iterator[Pairs]:
         """Pairs among these positions of either side; the very same array compares a set with itself."""
+        for _, table in self.tables(rows, others):
+            yield from table
+
+    def tables(self, rows: Positions, others: Positions) -> Iterator[tuple[bytes, Iterator[Pairs]]]:
+        """The same in parts, one for each choice of blocks, with what tells such a part from any other."""
         if not len(rows) or not len(others):
             return
         blocks = self._blocks(rows, others)
@@ -167,12 +170,18 @@ class _Search:
             mask = np.bitwise_or.reduce(blocks[list(chosen)], dtype=np.uint64)
             # A pair that agrees in one of these too belongs to an earlier choice.
             skipped = [blocks[block] for block in range(max(chosen, default=0)) if block not in chosen]
-            for left, right in self._agreeing(rows, others, mask):
-                differing = self._left[left] ^ self._right[right]
-                own = np.ones(len(left), dtype=np.bool_)
-                for block in skipped:
-                    own &= (differing & block) != 0
-                yield left[own], right[own]
+            bits = np.array([self._radius, mask, *skipped], dtype=np.uint64)
+            yield bits.tobytes(), self._table(rows, others, mask, skipped)
+
+    def _table(
+        self, rows: Positions, others: Positions, mask: np.uint64, skipped: list[np.uint64]
+    ) -> Iterator[Pairs]:
+        for left, right in self._agreeing(rows, others, mask):
+            differing = self._left[left] ^ self._right[right]
+            own = np.ones(len(left), dtype=np.bool_)
+            for block in skipped:
+                own &= (differing & block) != 0
+            yield left[own], right[own]
 
     def _blocks(self, rows: Positions, others: Positions) -> Hashes:
         """The bits in blocks, as masks: the most varying bits dealt out first, one to each block in turn."""

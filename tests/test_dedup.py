@@ -1,7 +1,10 @@
 """The reduce, on real LMDB files: who stands for whom, and that nothing but the images decides it."""
 
 import hashlib
+import multiprocessing
+import os
 import random
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from runner.errors import StoreError, UsageError
 from runner.fingerprint import Fingerprint
 from runner.hashing import fingerprint
 from runner.options import Filters, Selection
+from runner.paircache import PairCache, Pairs
 
 Records = dict[Key, Fingerprint]
 EVERYTHING = Filters(min_side=0)
@@ -412,11 +416,47 @@ def test_rows_of_many_commits(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
     assert (job.kept(), job.duplicates()) == once
 
 
+def reduce_until_killed(job: "Job", tables: int) -> None:
+    hamming.PAIR_COST = 1e9
+    write, left = PairCache._write, iter(range(tables))
+
+    def write_or_die(cache: PairCache, name: str, found: list[Pairs]) -> None:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(cache, name, found)
+
+    PairCache._write = write_or_die  # type: ignore[method-assign]
+    job.reduce(near())
+
+
+def test_a_killed_reduce_goes_on_where_it_was(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hamming, "PAIR_COST", 1e9)  # in blocks, though all pairs could be compared
+    job.add(crowd())
+    job.reduce(near())
+    once = job.table.read_bytes()
+    job.table.unlink()
+    child = multiprocessing.get_context("spawn").Process(target=reduce_until_killed, args=(job, 2))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    names = {path.name for path in job.table.parent.glob("dedup.lmdb.search/*")}
+    assert len(names) == 2
+    written: list[str] = []
+    monkeypatch.setattr(PairCache, "_write", lambda _shelf, name, _found: written.append(name))
+
+    job.reduce(near())
+
+    assert job.table.read_bytes() == once
+    assert written
+    assert not names.intersection(written)
+    assert sorted(path.name for path in job.table.parent.iterdir() if "search" in path.name) == []
+
+
 def test_preview_says_the_same_and_writes_nothing(job: Job) -> None:
     job.add(crowd())
     shards = sorted(job.shards)
     _, said = preview(job.hashes, job.table, near(), shards=shards)
-    assert not job.table.exists()
+    assert [path.name for path in job.table.parent.iterdir()] == ["hashes"]
     assert job.reduce(near()) == said
     job.add({Key(3, 0): record("large", side=2000)})
     _, said = preview(job.hashes, job.table, near(), shards=[*shards, 3])

@@ -1,13 +1,15 @@
 """The band search against brute force, and the promises of the star selection."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from runner import hamming
-from runner.hamming import Hashes, Pairs, Positions, leaders, near_matches, near_pairs
+from runner.hamming import Hashes, leaders, near_matches, near_pairs
+from runner.paircache import PairCache, Pairs, Positions
 
 
 def flipped(random: np.random.Generator, hashes: Hashes, bits: int) -> Hashes:
@@ -142,6 +144,70 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(hamming, "_within", counting)
     return counts
+
+
+# -- a search that is killed --
+
+
+def killed_after(chunks: Iterator[Pairs], pairs: int) -> None:
+    """Take so many pairs, and no more."""
+    while pairs > 0:
+        pairs -= len(next(chunks)[0])
+    chunks.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("found", [0, 1, 60, 400])
+@pytest.mark.usefixtures("bands")
+def test_it_goes_on_behind_the_last_finished_table(found: int, tmp_path: Path, compared: list[int]) -> None:
+    hashes = distinct(clustered())
+    cache = PairCache(tmp_path / "cache")
+    whole = listed(near_pairs(hashes, 4))
+    everything = sum(compared)
+    killed_after(near_pairs(hashes, 4, cache), found)
+    tables = len(list(tmp_path.glob("cache/*")))
+    compared.clear()
+
+    assert listed(near_pairs(hashes, 4, cache)) == whole
+    assert (sum(compared) < everything) == (tables > 0)
+    compared.clear()
+    assert listed(near_pairs(hashes, 4, cache)) == whole
+    assert compared == []
+
+    cache.clear()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("bands")
+def test_what_another_search_found_is_not_taken(tmp_path: Path) -> None:
+    cache = PairCache(tmp_path / "cache")
+    hashes = distinct(clustered())
+    for others, radius in ((hashes, 4), (hashes[::-1].copy(), 4), (hashes, 3), (hashes[:300], 4)):
+        assert listed(near_pairs(others, radius, cache)) == listed(near_pairs(others, radius))
+
+
+@pytest.mark.usefixtures("bands")
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda data: data[:-4], lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda _: b"", lambda _: b"x"],
+)
+def test_a_spoilt_table_is_searched_again(spoil: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    cache = PairCache(tmp_path / "cache")
+    hashes = distinct(clustered())
+    whole = listed(near_pairs(hashes, 4, cache))
+    for file in (tmp_path / "cache").iterdir():
+        file.write_bytes(spoil(file.read_bytes()))
+
+    assert listed(near_pairs(hashes, 4, cache)) == whole
+
+
+def test_without_a_place_to_write_to_it_searches_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    hashes = distinct(clustered())
+
+    assert listed(near_pairs(hashes, 4, PairCache(tmp_path / "cache"))) == listed(near_pairs(hashes, 4))
+
+
+# -- what it costs --
 
 
 def test_a_giant_crowd_is_not_quadratic(compared: list[int]) -> None:
