@@ -12,6 +12,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,7 @@ from .engine.items import Key
 from .engine.seal import SealError, seal, unseal
 from .engine.store import Store
 from .engine.wreck import Wreck
-from .manifest import Repeat, Row
+from .manifest import Repeat, Row, manifest_name, read_rows
 
 Columns = dict[str, Any]
 
@@ -113,6 +114,29 @@ class Repeats(Closing):
     def close(self) -> None:
         if self._store:
             self._store.close()
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What a job's lists say of its items. Paths, and how many ``lines`` they had: it travels to workers."""
+
+    manifests: Path
+    repeats: Path
+    lines: int
+
+    def manifest(self, shard: int) -> Path:
+        return self.manifests / manifest_name(shard)
+
+    def rows(self, shard: int, indices: Sequence[int]) -> Iterator[tuple[Row, list[Columns]]]:
+        """Rows of a shard (ascending), each with what its repeats carried, where that is something else."""
+        with Repeats(self.repeats, self.lines) as repeats:
+            for index, row in zip(indices, read_rows(self.manifest(shard), indices), strict=True):
+                yield row, repeats.of(Key(shard, index), row)
+
+    @property
+    def have_repeats(self) -> bool:
+        """Whether repeats carried anything at all."""
+        return _is_there(self.repeats)
 
 
 def problem(path: Path, lines: int, rows: Sequence[int]) -> str | None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from .carried import Keeper, Repeats
+from .carried import Keeper, Lists, Repeats
 from .config import JobConfig
 from .engine.checkpoint import Checkpoint
 from .engine.files import sync_folder
@@ -183,6 +183,11 @@ class JobFolder:
         """The same, to be written by the process that has the lock. Raises DamagedError."""
         _check_store(self.repeats_path)
         return Keeper(self.repeats_path)
+
+    def lists(self) -> Lists:
+        """What the lists say of the items, for the processes of a run. Raises DamagedError."""
+        _check_store(self.repeats_path)
+        return Lists(self.manifests, self.repeats_path, self.lines(self.heads()).lines)
 
 
 def _check_store(path: Path) -> None:

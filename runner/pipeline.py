@@ -159,7 +159,7 @@ class Job:
         with self._session(workers, progress, stop) as session:
             job = folder.path.resolve()
             output = output_for(out, job)
-            planned = plan(settings, folder.manifest_paths())
+            planned = plan(settings, folder.manifest_paths(), folder.lists().have_repeats)
             if session.workers and output.in_this_process:
                 raise UsageError(f"Worker processes do not see {output.name}: give --workers 0.")
             if not dry_run:
@@ -195,7 +195,7 @@ class Job:
         options = settings.export
         with DedupTable(folder.dedup) as table:
             kept = Kept(table, [head.shard for head in heads], options)
-            contents = Contents(folder.manifests, folder.batches, folder.hashes, kept, options.rendering)
+            contents = Contents(folder.lists(), folder.batches, folder.hashes, kept, options.rendering)
             exporter = planned.exporter(contents, options.count(reduction.unique), output, session.checkpoint)
             for part in exporter.runs():
                 work = session.checked(part.stage.name, part.work, folder.batches, folder.hashes)

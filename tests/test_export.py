@@ -12,6 +12,7 @@ import pictures
 import pytest
 from PIL import Image
 
+from runner.carried import Lists
 from runner.dedup import DedupTable, reduce
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
@@ -63,7 +64,7 @@ class Job:
             claim(stage.out, self.path.resolve(), checkpoint, "folder")
             prepare(stage, kept, checkpoint)
             run(stage, kept.work(), checkpoint, workers=workers)
-            return finish(stage, kept, checkpoint, self.path / "manifests")
+            return finish(stage, kept, checkpoint, Lists(self.path / "manifests", self.path / "none", 0))
 
 
 def make_job(path: Path, images: Sequence[Sequence[bytes]] = IMAGES, **columns: Any) -> Job:

@@ -102,6 +102,44 @@ def test_webdataset_reads_the_tars(job: runner.Job, out: Path, folder: Path) -> 
             assert sample["jpg"].tobytes() == image.convert("RGB").tobytes()
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_repeats_carried_is_with_the_image(
+    tmp_path: Path, job: runner.Job, out: Path, kind: str
+) -> None:
+    export(job, out, kind, **EVERYTHING)
+    first = {path.name: path.read_bytes() for path in out.rglob("*.*")}
+    again = [{"url": "http://b.example/1/1.jpg", "caption": text} for text in ("again", "encore")]
+    (tmp_path / "again.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in again))
+    job.add(tmp_path / "again.jsonl")
+
+    export(job, out, kind, **EVERYTHING)
+
+    found = {path.name: path.read_bytes() for path in out.rglob("*.*")}
+    changed = {"folder": "metadata.jsonl", "jsonl": "metadata.jsonl", "csv": "metadata.csv"}
+    expected = {changed[kind]} if kind in changed else {f"00001.{BY_SHARD[kind]}"}
+    if kind == "parquet":  # which has a column more
+        expected = {name for name in found if name.endswith(".parquet")}
+    assert {name for name in found if found[name] != first.get(name)} - {"README.md"} == expected
+    assert repeats_in(out, kind) == {(1, 1): [{"caption": "encore"}]}
+
+
+def repeats_in(out: Path, kind: str) -> dict[tuple[int, int], Any]:
+    rows: list[dict[str, Any]]
+    match kind:
+        case "webdataset":
+            urls = [str(path) for path in sorted(out.glob("*.tar"))]
+            rows = [sample["json"] for sample in webdataset.WebDataset(urls, shardshuffle=False).decode()]
+        case "parquet":
+            rows = [row for path in sorted(out.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+        case "csv":
+            with (out / "metadata.csv").open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        case _:
+            rows = lines(out)
+    found = {(int(row["shard"]), int(row["index"])): row.get("repeats") for row in rows}
+    return {key: json.loads(each) if isinstance(each, str) else each for key, each in found.items() if each}
+
+
 def test_a_member_is_the_very_file_and_tells_no_time(job: runner.Job, out: Path, folder: Path) -> None:
     export(job, out, "webdataset", **EVERYTHING)
 
@@ -362,7 +400,7 @@ def test_an_image_that_kills_its_worker_is_found_and_left_out(
     folder = job.folder
     with DedupTable(folder.dedup) as table, folder.checkpoint() as checkpoint:
         kept = Kept(table, range(3), ExportOptions())
-        contents = Contents(folder.manifests, folder.batches, folder.hashes, kept, Rendering())
+        contents = Contents(folder.lists(), folder.batches, folder.hashes, kept, Rendering())
         exporter = ShardsExport(ShardStage(contents, LocalFolder(out), LethalTar()), 7, checkpoint)
         for part in exporter.runs():
             run(part.stage, part.work, checkpoint, workers=2)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifest import read_rows
-from .metadata import OWN_COLUMNS, Line, carried
+from .metadata import OWN_COLUMNS, REPEATS, Line, carried
 
 TEXT, INTEGER, FLOAT, BOOLEAN, JSON = "string", "int64", "float64", "bool", "json"
 
@@ -26,15 +26,16 @@ _MAX_LONG = 1 << 63
 _LONG = "long"
 
 
-def columns_of(manifests: Iterable[Path]) -> Columns:
-    """All columns of an export: its own, then those of the lists."""
+def columns_of(manifests: Iterable[Path], repeats: bool = False) -> Columns:
+    """All columns of an export: its own, those of the lists, and what repeats carried, if they did."""
     kinds: dict[str, set[str]] = defaultdict(set)
     for path in manifests:
         for row in read_rows(path):
             for name, value in carried(row.columns).items() if row.columns else ():
                 kinds[name].add(_kind(value))
     own = {name: _OWN[kind] for name, kind in OWN_COLUMNS.items()}
-    return own | {name: _common(found - {""}) for name, found in kinds.items()}
+    theirs = {name: _common(found - {""}) for name, found in kinds.items()}
+    return own | theirs | ({REPEATS: JSON} if repeats else {})
 
 
 def _kind(value: Any) -> str:

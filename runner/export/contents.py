@@ -1,6 +1,7 @@
 """What an export is made from: the kept images of a job, with all that is known of them."""
 
 import hashlib
+import json
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sized
@@ -8,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from ..carried import Lists
 from ..engine.items import CRASHED, Key
 from ..engine.shardfile import read_payloads, shard_file
 from ..errors import StoreError
 from ..fingerprint import Fingerprint
-from ..manifest import manifest_name, read_head, read_rows
+from ..manifest import read_head, read_rows
 from ..options import Rendering
 from .kept import Kept
 from .metadata import Line, describe_shard
@@ -40,7 +42,7 @@ class Contents:
     ``deadly``: images that a worker dies of when it makes their file; they count as ``crashed``.
     """
 
-    manifests: Path
+    lists: Lists
     batches: Path
     hashes: Path
     kept: Kept
@@ -52,19 +54,19 @@ class Contents:
         members = self.kept.of(shard)
         if members:
             found = self._found(shard, members)
-            yield from describe_shard(self.manifests, shard, found, members, self.rendering)
+            yield from describe_shard(self.lists, shard, found, members, self.rendering)
 
     def urls(self) -> Iterator[str]:
         """The URL of every image."""
         for shard, members in self.kept:
             if members:
-                yield from (row.url for row in read_rows(self._manifest(shard), list(members)))
+                yield from (row.url for row in read_rows(self.lists.manifest(shard), list(members)))
 
     def samples(self, shard: int, failures: Counter[str]) -> Iterator[Sample | None]:
         """Every image of a shard, in order; None for one of which no file can be made: it is counted."""
         members = self.kept.of(shard)
         found = self._found(shard, members)
-        lines = describe_shard(self.manifests, shard, found, members, self.rendering)
+        lines = describe_shard(self.lists, shard, found, members, self.rendering)
         for source, line in zip(self._sources(shard, found), lines, strict=True):
             recipe = recipe_for(source.fingerprint, self.rendering)
             try:
@@ -79,10 +81,13 @@ class Contents:
         """Of all that decides what ``samples`` gives, and of the settings of what writes them."""
         members = self.kept.of(shard)
         deadly = sorted(key.index for key in self.deadly if key.shard == shard)
-        digest = hashlib.sha256(f"{read_head(self._manifest(shard))} {settings} {deadly}".encode())
+        digest = hashlib.sha256(f"{read_head(self.lists.manifest(shard))} {settings} {deadly}".encode())
         for index, fingerprint in self._found(shard, members).items():
             digest.update(_MEMBER.pack(index, members[index]) + fingerprint.pack())
             digest.update(f"{recipe_for(fingerprint, self.rendering)} {self.rendering.suffix}".encode())
+        if self.lists.have_repeats:
+            for _, repeats in self.lists.rows(shard, list(members)):
+                digest.update(json.dumps(repeats).encode())
         return digest.digest()
 
     def _found(self, shard: int, members: Mapping[int, int]) -> dict[int, Fingerprint]:
@@ -97,9 +102,6 @@ class Contents:
                 count += 1
                 yield Source(body, found[index])
         _complete(range(count), len(found), path)
-
-    def _manifest(self, shard: int) -> Path:
-        return self.manifests / manifest_name(shard)
 
 
 def _parts(found: Mapping[int, Fingerprint]) -> Iterator[list[int]]:

@@ -60,7 +60,7 @@ class FolderExport:
 
     def finish(self) -> Exported:
         contents = self._contents
-        return finish(self._stage, contents.kept, self._checkpoint, contents.manifests, self.hosts.watch)
+        return finish(self._stage, contents.kept, self._checkpoint, contents.lists, self.hosts.watch)
 
 
 class TableExport:

@@ -34,20 +34,23 @@ class Plan(NamedTuple):
     exporter: Callable[[Contents, int, Output, Checkpoint], Exporter]
 
 
-def plan(settings: ExportOptions, manifests: Sequence[Path]) -> Plan:
-    """What to do for these options. Raises UsageError for a column that no list has, RunnerError."""
+def plan(settings: ExportOptions, manifests: Sequence[Path], repeats: bool = False) -> Plan:
+    """What to do for these options; ``repeats`` tells whether any carried columns.
+
+    Raises UsageError for a column that no list has, RunnerError.
+    """
     match settings.format:
         case "folder":
             return Plan("**", (), _folder)
         case "webdataset":
             return _by_shard(WebDataset(_caption(settings.caption_col, manifests)))
         case "parquet":
-            parquet = Parquet.of(columns_of(manifests))
+            parquet = Parquet.of(columns_of(manifests, repeats))
             return _by_shard(parquet, features(parquet.columns))
         case "jsonl":
             return _as_table(JsonLines())
         case _:
-            return _as_table(Csv(columns_of(manifests)))
+            return _as_table(Csv(columns_of(manifests, repeats)))
 
 
 def _folder(contents: Contents, wanted: int, out: Output, checkpoint: Checkpoint) -> Exporter:

@@ -2,22 +2,24 @@
 
 It is what the Hugging Face ``imagefolder`` loader reads. A column of the URL list keeps its name unless
 that name is one of ours or means something to the loader (``image``, ``*file_name``, ``*file_names``):
-then it is called ``NAME_in_list``.
+then it is called ``NAME_in_list``. ``repeats`` has the columns of further rows with the same URL, where
+there are any that differ.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from ..carried import Lists
 from ..columns import merge
 from ..engine.items import Key
 from ..fingerprint import Fingerprint
-from ..manifest import Row, manifest_name, read_rows
+from ..manifest import Row
 from ..options import Rendering
 from .folder import METADATA, image_name
 from .output import Output
 
+REPEATS = "repeats"
 _LOADERS_OWN = ("file_name", "file_names")
 
 OWN_COLUMNS: dict[str, type] = {
@@ -55,12 +57,14 @@ def describe(key: Key, row: Row, fingerprint: Fingerprint, duplicates: int, rend
 
 def carried(columns: Line) -> Line:
     """The columns of a list, under the names that they have in an export."""
-    line = merge(dict.fromkeys(OWN_COLUMNS), columns, ("image",), lambda name: name.endswith(_LOADERS_OWN))
+    line = merge(
+        dict.fromkeys(OWN_COLUMNS), columns, ("image", REPEATS), lambda name: name.endswith(_LOADERS_OWN)
+    )
     return {name: line[name] for name in line if name not in OWN_COLUMNS}
 
 
 def describe_shard(
-    manifests: Path,
+    lists: Lists,
     shard: int,
     found: Mapping[int, Fingerprint],
     members: Mapping[int, int],
@@ -70,9 +74,10 @@ def describe_shard(
 
     ``members`` tells how many others each stands for.
     """
-    rows = read_rows(manifests / manifest_name(shard), list(found))
-    for (index, fingerprint), row in zip(found.items(), rows, strict=True):
-        yield describe(Key(shard, index), row, fingerprint, members[index], rendering)
+    rows = lists.rows(shard, list(found))
+    for (index, fingerprint), (row, repeats) in zip(found.items(), rows, strict=True):
+        line = describe(Key(shard, index), row, fingerprint, members[index], rendering)
+        yield line | {REPEATS: list(map(carried, repeats))} if repeats else line
 
 
 def write_metadata(out: Output, lines: Iterable[Line]) -> None:

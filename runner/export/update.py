@@ -7,9 +7,9 @@ any two steps, the next export does the rest.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
+from ..carried import Lists
 from ..engine.checkpoint import Checkpoint
 from ..engine.items import DONE, Key, Mark
 from .kept import Kept
@@ -55,14 +55,14 @@ def finish(
     stage: ExportStage,
     kept: Kept,
     checkpoint: Checkpoint,
-    manifests: Path,
+    lists: Lists,
     watch: Callable[[Iterator[Line]], Iterator[Line]] = iter,
 ) -> Exported:
     """After a complete run: list the images in ``metadata.jsonl``, then delete those kept no longer.
 
     The lines pass through ``watch`` on their way.
     """
-    write_metadata(stage.out, watch(_lines(stage, kept, checkpoint, manifests)))
+    write_metadata(stage.out, watch(_lines(stage, kept, checkpoint, lists)))
     removed = _remove_unwanted(stage, kept, checkpoint)
     counts: Counter[str] = Counter()
     size = 0
@@ -73,13 +73,13 @@ def finish(
     return Exported(counts.pop(DONE, 0), size, removed, dict(counts))
 
 
-def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, manifests: Path) -> Iterator[Line]:
+def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, lists: Lists) -> Iterator[Line]:
     for shard, members in kept:
         indices = _written(_marks(checkpoint, stage, shard, members))
         stage.folder.publish(shard, indices)
         if indices:
             found = stage.fingerprints(shard, indices)
-            yield from describe_shard(manifests, shard, found, members, stage.rendering)
+            yield from describe_shard(lists, shard, found, members, stage.rendering)
 
 
 def _remove_unwanted(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> int:
