@@ -12,7 +12,7 @@ addresses   which addresses nobody may be sent to
 proxies     which proxy a URL goes through
 resolver    names to addresses
 transport   what the policy and a transport say to each other
-curl        the default transport
+curl        the default transport, and ``handle``, one exchange of it
 requests    the other one, on the connections in ``guarded``
 """
 
