@@ -189,6 +189,20 @@ def test_a_silent_host_is_probed_after_pauses_and_then_given_up() -> None:
     assert queue.waiting == 0
 
 
+def test_a_host_that_never_answers_gets_no_more_however_its_silence_is_spread() -> None:
+    queue: Hosts[str] = Hosts(64)
+    fill(queue, "a", 100)
+    now, tried, in_flight = 0.0, 0, 0
+    while not lost(queue):
+        tried += len(taken := take_all(queue, now))
+        in_flight += len(taken)
+        if in_flight:
+            queue.release("a", SLOW, now, now + 0.1)
+            in_flight -= 1
+        now += 0.1
+    assert tried == hosts.SILENT_ROUND + (hosts.SILENT_ROUNDS - 1) * hosts.PROBES
+
+
 def test_what_comes_for_a_host_that_was_given_up_is_lost_until_it_is_tried_again() -> None:
     queue: Hosts[str] = Hosts(64)
     fill(queue, "a", 100)

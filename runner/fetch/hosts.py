@@ -116,6 +116,16 @@ class _Host(Generic[T]):
         self.given_up = 0.0  # until then,
         self.reason = ""  # for this reason
 
+    @property
+    def round(self) -> int:
+        """Exchanges without an answer that make a barren round."""
+        return PROBES if self.barren else SILENT_ROUND
+
+    def full(self, room: int) -> bool:
+        # One that has never answered gets no more than it takes to see that it does not.
+        silent = self.quickest == math.inf and self.active + self.silent >= self.round
+        return silent or self.active >= room
+
     def narrow(self, limit: float, now: float) -> None:
         self.limit = max(1.0, limit)
         self.ramp = math.inf
@@ -194,7 +204,7 @@ class Hosts(Generic[T]):
         host = self._hosts.get(name)
         if host is None or host.given_up > now:
             return False
-        return bool(host.queue) or host.active >= self._room(host) or host.paused > now
+        return bool(host.queue) or host.full(self._room(host)) or host.paused > now
 
     def lose(self) -> tuple[T, str] | None:
         """The next work that will not be started because its host was given up, and the reason."""
@@ -253,7 +263,7 @@ class Hosts(Generic[T]):
         return int(min(host.limit, host.ramp))
 
     def _may_start(self, host: _Host[T], now: float) -> bool:
-        return bool(host.queue) and host.active < self._room(host) and host.paused <= now
+        return bool(host.queue) and not host.full(self._room(host)) and host.paused <= now
 
     def _give_turn(self, host: _Host[T], now: float) -> None:
         if not host.turn and self._may_start(host, now):
@@ -284,7 +294,7 @@ class Hosts(Generic[T]):
         else:
             host.slow += news.signal is Signal.SLOW
             host.silent += 1
-            if host.silent >= (PROBES if host.barren else SILENT_ROUND):
+            if host.silent >= host.round:
                 self._doubt(host, news.reason, now)
         if host.good + host.slow >= self._room(host):
             if host.good and host.slow > SLOW_SHARE * (host.good + host.slow):
