@@ -129,9 +129,7 @@ def _shard_file_problem(path: Path) -> str | None:
     if not path.stat().st_size:
         return None  # as a start that was killed may leave it; if there are marks, their items tell
     with ShardFile(path, readonly=True) as file:
-        if file.indices() != file.marks().keys():
-            return "payloads and marks are not of the same items"
-    return None
+        return file.problem()
 
 
 def _dedup_problem(path: Path) -> str | None:

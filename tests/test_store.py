@@ -1,5 +1,6 @@
 """The store and the shard file: growth, order, reading beside a writer, damage explained."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from runner.engine.errors import StoreError
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, read_payloads
 from runner.engine.store import Store
+
+PAGE = 4096
+FREE_BYTES = 64 * PAGE  # which the next commits fill, whatever the size of the file
 
 
 def result(index: int, payload: bytes) -> Result:
@@ -60,6 +64,63 @@ def test_a_payload_keeps_its_mark(tmp_path):
     with ShardFile(tmp_path / "00000.lmdb") as file:
         file.append([result(5, b"five")])
         assert file.marks()[5] == Mark(DONE, 4, ("detail", 5))
+
+
+@pytest.mark.parametrize(
+    ("size", "together", "limit"),
+    [
+        (700, 128, 1.3),
+        (1400, 64, 1.3),
+        (2100, 128, 1.1),
+        (5000, 16, 1.1),
+        (20_000, 3, 1.1),
+        (70_000, 128, 1.1),
+    ],
+)
+def test_it_takes_little_more_room_than_the_bytes_that_it_keeps(tmp_path, size, together, limit):
+    """However few are committed together, and in the order in which a download ends."""
+    count = 4_000_000 // size
+    late = random.Random(size)
+    order = sorted(range(count), key=lambda index: index + late.uniform(0, 100))
+    path = tmp_path / "00000.lmdb"
+    with ShardFile(path) as file:
+        for start in range(0, count, together):
+            file.append([result(index, bytes(size)) for index in order[start : start + together]])
+    assert sum(len(payload) for _, payload in read_payloads(path)) == count * size
+    assert path.stat().st_size <= limit * count * size + FREE_BYTES
+
+
+def test_long_and_short_payloads_are_told_apart_and_the_last_stored_counts(tmp_path):
+    path = tmp_path / "00000.lmdb"
+    sizes = (0, 1, 70_000, 30_000, 65_536, 40_000, 200_000, 3)
+    payloads = {index: bytes([index]) * size for index, size in enumerate(sizes)}
+    with ShardFile(path) as file:
+        file.append([result(index, b"another") for index in payloads])
+        file.append([result(index, payload) for index, payload in payloads.items()])
+        file.append([result(9, b"nine")])
+        file.delete([9])
+    assert dict(read_payloads(path)) == payloads
+    with ShardFile(path, readonly=True) as file:
+        assert file.stored(Key(0, 2)) == result(2, payloads[2])
+        assert file.stored(Key(0, 9)) is None
+
+
+def test_whichever_page_is_lost_most_is_rescued(tmp_path):
+    """Also that which names the packs: they are found without it."""
+    path, damaged, new = (tmp_path / name / "00000.lmdb" for name in ("whole", "damaged", "new"))
+    for folder in (path, damaged, new):
+        folder.parent.mkdir()
+    payloads = {index: bytes([index]) * 500 for index in range(150)}
+    with ShardFile(path) as file:
+        file.append([result(index, payload) for index, payload in payloads.items()])
+    data = path.read_bytes()
+    for at in range(2 * PAGE, len(data), PAGE):
+        damaged.write_bytes(data[:at] + bytes(PAGE) + data[at + PAGE :])
+        new.unlink(missing_ok=True)
+        shardfile.rescue(damaged, new)
+        rescued = dict(read_payloads(new))
+        assert rescued.items() <= payloads.items()
+        assert len(rescued) > 50  # a page has the labels of 80
 
 
 def test_a_file_that_is_missing_or_no_lmdb_file_is_named(tmp_path):

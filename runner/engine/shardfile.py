@@ -1,15 +1,13 @@
 """The LMDB file that takes one shard's payloads in one stage: ``batches/00017.lmdb``, ``hashes/00017.lmdb``.
 
-Table ``payloads``: index (u32, big-endian) -> the payload, byte for byte.
-Table ``marks``:    index (u32, big-endian) -> its label: checksum of the payload, then the mark, sealed.
+Table ``packs``:  number (u32, big-endian) -> payloads, byte for byte, one behind the other: see ``packs.py``.
+Table ``labels``: index (u32, big-endian) -> where the payload is, its checksum, and its mark; sealed.
 
-A payload and its mark are committed together, before the checkpoint hears of them. So after a crash the
+A payload and its label are committed together, before the checkpoint hears of them. So after a crash the
 marks that the checkpoint misses are read back from here, and nothing stored is made twice. A payload that
 does not match its checksum is never handed out.
 """
 
-import math
-import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -20,22 +18,25 @@ import lmdb
 
 from .closing import Closing
 from .items import Key, Mark, Result
-from .seal import WIDTH, SealError, checksum, seal, unseal
+from .packs import NUMBER, PACK_BYTES, Pack, Place, make_label, mark_in, place_in
+from .seal import SealError
 from .store import Store
 from .wreck import Entry, Wreck
 
-PAYLOADS = "payloads"
-MARKS = "marks"
+PACKS = "packs"
+LABELS = "labels"
 # Payloads read in one go between two yields: enough to be quick, little enough to hold in memory.
 READ_AHEAD_BYTES = 1 << 18
-# Longer values are not looked at as labels of a damaged file: a mark is a few hundred bytes.
+LABELS_TOGETHER = 1024
+# Longer values are not looked at as labels of a damaged file: a label is a few hundred bytes.
 LONGEST_LABEL = 1 << 14
 RESCUED_TOGETHER = 64
 
-_INDEX = struct.Struct(">I")
+Labels = list[tuple[bytes, bytes]]
+"""Index and label of several items."""
+
 _PAGE = 4096
-_PAGE_HEAD = 16
-_ENTRY = 256  # key, label, and room that B-trees leave free
+_LABEL = 256  # with its key, and the room that B-trees leave free
 
 
 def shard_file(folder: Path, shard: int) -> Path:
@@ -44,148 +45,156 @@ def shard_file(folder: Path, shard: int) -> Path:
 
 
 def stored_size(payload: bytes) -> int:
-    """About how many bytes a payload takes in its file, with its mark: a long one has pages of its own."""
-    size = len(payload)
-    if size > _PAGE // 2:
-        size = math.ceil((size + _PAGE_HEAD) / _PAGE) * _PAGE
-    return size + _ENTRY
+    """At most how many bytes a payload takes in its file, with its label: a pack has pages of its own."""
+    return len(payload) + _LABEL + min(len(payload) * _PAGE // PACK_BYTES, _PAGE)
 
 
 class ShardFile(Closing):
     """One shard's payloads, open for its only writer (or, with ``readonly``, for anyone)."""
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self._store = Store(path, (PAYLOADS, MARKS), readonly=readonly)
+        self._store = Store(path, (PACKS, LABELS), readonly=readonly)
 
     def append(self, results: Iterable[Result]) -> None:
         """Commit payloads with their marks, durably and all or nothing."""
-        rows = sorted(_row(result) for result in results)
+        rows = [(NUMBER.pack(result.key.index), result.payload or b"", result.mark) for result in results]
+        rows.sort(key=lambda row: (len(row[1]) >= PACK_BYTES, row[0]))  # the long ones not in between
         store = self._store
 
         def change(txn: lmdb.Transaction) -> None:
-            for index, payload, label in rows:
-                store.put(txn, PAYLOADS, index, payload)
-                store.put(txn, MARKS, index, label)
+            pack = self._last_pack(txn)
+            for index, payload, mark in rows:
+                if not pack.takes(payload):
+                    store.put(txn, PACKS, NUMBER.pack(pack.number), pack.joined())
+                    pack = Pack(pack.number + 1)
+                store.put(txn, LABELS, index, make_label(index, pack.add(index, payload), mark))
+            store.put(txn, PACKS, NUMBER.pack(pack.number), pack.joined())
 
-        store.write(change)
+        if rows:
+            store.write(change)
+
+    def _last_pack(self, txn: lmdb.Transaction) -> Pack:
+        """The last pack of the file, if it has room left; or else a new one."""
+        cursor = self._store.cursor(txn, PACKS)
+        if cursor is None or not cursor.last():
+            return Pack(0)
+        number, begun = NUMBER.unpack(cursor.key())[0], cursor.value()
+        return Pack(number, bytes(begun)) if len(begun) < PACK_BYTES else Pack(number + 1)
 
     def delete(self, indices: Iterable[int]) -> None:
-        """Drop these payloads with their marks, durably and all or nothing."""
-        rows = [_INDEX.pack(index) for index in indices]
+        """Forget these payloads and their marks, durably and all or nothing. Their bytes stay in the file."""
+        rows = [NUMBER.pack(index) for index in indices]
         store = self._store
 
         def change(txn: lmdb.Transaction) -> None:
             for index in rows:
-                store.delete(txn, PAYLOADS, index)
-                store.delete(txn, MARKS, index)
+                store.delete(txn, LABELS, index)
 
         store.write(change)
 
     def count(self) -> int:
         """How many payloads there are."""
         with self._store.read() as txn:
-            return self._store.count(txn, PAYLOADS)
+            return self._store.count(txn, LABELS)
 
     def indices(self) -> set[int]:
         """The index of every payload."""
         with self._store.read() as txn:
-            cursor = self._store.cursor(txn, PAYLOADS)
+            cursor = self._store.cursor(txn, LABELS)
             keys = () if cursor is None else cursor.iternext(values=False)
-            return {_INDEX.unpack(key)[0] for key in keys}
+            return {NUMBER.unpack(key)[0] for key in keys}
 
     def marks(self) -> dict[int, Mark]:
         """Every stored index with its mark."""
         with self._store.read() as txn:
-            cursor = self._store.cursor(txn, MARKS)
+            cursor = self._store.cursor(txn, LABELS)
             labels = () if cursor is None else cursor
-            return {_INDEX.unpack(key)[0]: _mark(bytes(key), bytes(label)) for key, label in labels}
+            return {NUMBER.unpack(key)[0]: mark_in(bytes(key), bytes(label)) for key, label in labels}
+
+    def problem(self) -> str | None:
+        """What is wrong with the labels, without a look at what they are of; None if nothing is."""
+        self.marks()
+        with self._store.read() as txn:
+            packs, labels = (self._store.cursor(txn, table) or () for table in (PACKS, LABELS))
+            sizes = {NUMBER.unpack(number)[0]: len(pack) for number, pack in packs}
+            for index, label in labels:
+                place = place_in(bytes(label))
+                if place.offset + place.length > sizes.get(place.pack, 0):
+                    return f"of what item {NUMBER.unpack(index)[0]} has, a part is missing"
+        return None
 
     def stored(self, key: Key) -> Result | None:
         """One item as it was stored. Raises DamagedError if it is not whole."""
-        index = _INDEX.pack(key.index)
+        index = NUMBER.pack(key.index)
         with self._store.read() as txn:
-            payload = self._store.get(txn, PAYLOADS, index)
-            if payload is None:
+            label = self._store.get(txn, LABELS, index)
+            if label is None:
                 return None
-            label = self._checked(txn, index, payload)
-            return Result(key, _mark(index, label), payload)
+            place = place_in(label)
+            payload = place.cut(index, self._pack(txn, place.pack))
+            return Result(key, mark_in(index, label), payload)
 
     def payload(self, index: int, *, checked: bool = True) -> bytes | None:
         """One payload, or None; ``checked`` takes longer than to read it, and raises DamagedError."""
-        key = _INDEX.pack(index)
+        key = NUMBER.pack(index)
         with self._store.read() as txn:
-            payload = self._store.get(txn, PAYLOADS, key)
-            if checked and payload is not None:
-                self._checked(txn, key, payload)
-            return payload
-
-    def _checked(self, txn: lmdb.Transaction, index: bytes, payload: bytes) -> bytes:
-        """The label of a payload, once they are known to belong together."""
-        label = self._store.get(txn, MARKS, index) or b""
-        if label[:WIDTH] != checksum(index, payload):
-            raise SealError(f"what item {_INDEX.unpack(index)[0]} has is not what was stored")
-        return label
+            label = self._store.get(txn, LABELS, key)
+            if label is None:
+                return None
+            place = place_in(label)
+            return place.cut(key, self._pack(txn, place.pack), checked=checked)
 
     def payloads(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, payload) of these indices, or of all, ascending. A missing index is left out."""
-        blocks = self._all_blocks() if indices is None else self._blocks_of(sorted(indices))
-        for block in blocks:
-            yield from block
+        for part in self._all_labels() if indices is None else self._labels_of(sorted(indices)):
+            labels = iter(part)
+            while block := self._read_ahead(labels):
+                yield from block
 
-    # In blocks, because no transaction may be open at a yield: it would pin pages for as long as it pleases.
+    # In parts and blocks, because no transaction may be open at a yield: it would pin pages for as long as
+    # it pleases. What a label tells stays true, as packs only grow.
 
-    def _all_blocks(self) -> Iterator[list[tuple[int, bytes]]]:
-        start: int | None = 0
-        while start is not None:
-            block, start = self._read_from(start)
-            yield block
+    def _all_labels(self) -> Iterator[Labels]:
+        start = b""
+        while True:
+            with self._store.read() as txn:
+                cursor = self._store.cursor(txn, LABELS)
+                found = cursor is not None and cursor.set_range(start)
+                rows = islice(cursor or (), LABELS_TOGETHER if found else 0)
+                part = [(bytes(index), bytes(label)) for index, label in rows]
+            if not part:
+                return
+            yield part
+            start = part[-1][0] + b"\0"
 
-    def _read_from(self, start: int) -> tuple[list[tuple[int, bytes]], int | None]:
-        """Payloads from an index on, and the index at which to go on."""
+    def _labels_of(self, wanted: list[int]) -> Iterator[Labels]:
+        for at in range(0, len(wanted), LABELS_TOGETHER):
+            with self._store.read() as txn:
+                keys = map(NUMBER.pack, wanted[at : at + LABELS_TOGETHER])
+                rows = [(index, self._store.get(txn, LABELS, index)) for index in keys]
+            yield [(index, label) for index, label in rows if label is not None]
+
+    def _read_ahead(self, labels: Iterator[tuple[bytes, bytes]]) -> list[tuple[int, bytes]]:
+        """Some payloads of those that these labels tell of; none when all were read."""
         block: list[tuple[int, bytes]] = []
         room = READ_AHEAD_BYTES
+        number, pack = -1, None
         with self._store.read() as txn:
-            cursor = self._store.cursor(txn, PAYLOADS)
-            if cursor is None or not cursor.set_range(_INDEX.pack(start)):
-                return block, None
-            for key, payload in cursor:
-                index = _INDEX.unpack(key)[0]
+            for index, label in labels:
+                place = place_in(label)
+                if place.pack != number:
+                    number, pack = place.pack, self._pack(txn, place.pack)
+                block.append((NUMBER.unpack(index)[0], place.cut(index, pack)))
+                room -= place.length
                 if room <= 0:
-                    return block, index
-                payload = bytes(payload)
-                self._checked(txn, bytes(key), payload)
-                block.append((index, payload))
-                room -= len(payload)
-        return block, None
+                    break
+        return block
 
-    def _blocks_of(self, wanted: list[int]) -> Iterator[list[tuple[int, bytes]]]:
-        at = 0
-        while at < len(wanted):
-            block: list[tuple[int, bytes]] = []
-            room = READ_AHEAD_BYTES
-            with self._store.read() as txn:
-                while at < len(wanted) and room > 0:
-                    index = _INDEX.pack(wanted[at])
-                    payload = self._store.get(txn, PAYLOADS, index)
-                    if payload is not None:
-                        self._checked(txn, index, payload)
-                        block.append((wanted[at], payload))
-                        room -= len(payload)
-                    at += 1
-            yield block
+    def _pack(self, txn: lmdb.Transaction, number: int) -> bytes | memoryview | None:
+        return self._store.view(txn, PACKS, NUMBER.pack(number))
 
     def close(self) -> None:
         self._store.close()
-
-
-def _row(result: Result) -> tuple[bytes, bytes, bytes]:
-    """Index, payload and label as they are stored."""
-    index, payload = _INDEX.pack(result.key.index), result.payload or b""
-    return index, payload, checksum(index, payload) + seal(index, result.mark.pack())
-
-
-def _mark(index: bytes, label: bytes) -> Mark:
-    return Mark.unpack(unseal(index, label[WIDTH:]))
 
 
 def rescue(damaged: Path, new: Path) -> None:
@@ -197,29 +206,40 @@ def rescue(damaged: Path, new: Path) -> None:
 
 
 def _whole(wreck: Wreck, shard: int) -> Iterator[Result]:
-    """Payloads with the labels that their checksums tell to be theirs."""
-    labels, payloads = _sort(wreck)
-    for index in sorted(payloads.keys() & labels.keys()):
-        for entry in payloads[index]:
-            payload = wreck.read(entry)
-            label = labels[index].get(checksum(index, payload))
-            if label:
-                yield Result(Key(shard, *_INDEX.unpack(index)), _mark(index, label), payload)
+    """Payloads of which a label tells that they are whole."""
+    labels, packs = _sort(wreck)
+    for index in sorted(labels):
+        found = (
+            Result(Key(shard, *NUMBER.unpack(index)), mark_in(index, label), payload)
+            # What was stored last is in the last pack.
+            for place, label in sorted(labels[index].items(), reverse=True)
+            for pack in packs[place.pack]
+            for payload in _cut(wreck, index, place, pack)
+        )
+        yield from islice(found, 1)
 
 
-def _sort(wreck: Wreck) -> tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[Entry]]]:
-    """Index -> checksum -> label, and index -> where what may be its payload is."""
-    labels: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
-    payloads: dict[bytes, list[Entry]] = defaultdict(list)
+def _cut(wreck: Wreck, index: bytes, place: Place, pack: Entry) -> Iterator[bytes]:
+    """The payload from what may be its pack, if it is that."""
+    with suppress(SealError):
+        yield place._replace(offset=0).cut(index, wreck.read(pack.part(place.offset, place.length)))
+
+
+def _sort(wreck: Wreck) -> tuple[dict[bytes, dict[Place, bytes]], dict[int, list[Entry]]]:
+    """Index -> place -> label, and number of a pack -> where that may be."""
+    labels: dict[bytes, dict[Place, bytes]] = defaultdict(dict)
+    packs: dict[int, list[Entry]] = defaultdict(list)
     for entry in wreck.scan():
-        if len(entry.key) == _INDEX.size:
-            payloads[entry.key].append(entry)
+        if len(entry.key) == NUMBER.size:
+            packs[NUMBER.unpack(entry.key)[0]].append(entry)
             if entry.length <= LONGEST_LABEL:
                 label = wreck.read(entry)
                 with suppress(SealError):
-                    _mark(entry.key, label)
-                    labels[entry.key][label[:WIDTH]] = label
-    return labels, payloads
+                    mark_in(entry.key, label)
+                    labels[entry.key][place_in(label)] = label
+    for entry in wreck.long_values():
+        packs[int.from_bytes(wreck.read(entry.part(0, NUMBER.size)), "big")].append(entry)
+    return labels, packs
 
 
 def read_payloads(path: Path, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:

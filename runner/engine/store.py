@@ -85,9 +85,13 @@ class Store(Closing):
         return 0 if handle is None else int(txn.stat(handle)["entries"])
 
     def get(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | None:
-        handle = self._shared.tables[table]
-        value = None if handle is None else txn.get(key, db=handle)
+        value = self.view(txn, table, key)
         return None if value is None else bytes(value)
+
+    def view(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | memoryview | None:
+        """A value where it is, uncopied: to be read before the transaction writes or ends."""
+        handle = self._shared.tables[table]
+        return None if handle is None else txn.get(key, db=handle)
 
     def put(self, txn: lmdb.Transaction, table: str, key: bytes, value: bytes) -> None:
         handle = self._shared.tables[table]
@@ -107,7 +111,7 @@ class Store(Closing):
         """
         while True:
             try:
-                with self._shared.lock, self._shared.env.begin(write=True) as txn:
+                with self._shared.lock, self._shared.env.begin(write=True, buffers=True) as txn:
                     return change(txn)
             except lmdb.MapFullError:
                 self._grow()
@@ -124,10 +128,10 @@ class Store(Closing):
 
     def _begin_read(self) -> lmdb.Transaction:
         try:
-            return self._shared.env.begin()
+            return self._shared.env.begin(buffers=True)
         except lmdb.MapResizedError:
             self._shared.env.set_mapsize(0)  # another process has grown the file: take over its size
-            return self._shared.env.begin()
+            return self._shared.env.begin(buffers=True)
 
     def _translate(self, error: lmdb.Error | OSError | SealError) -> StoreError:
         """What the user is told."""

@@ -16,7 +16,8 @@ from .soundness import read_meta
 _HEAD = struct.Struct("=QHHHH")  # number, -, flags, end of the list of nodes, -
 _NODE = struct.Struct("=HHHH")  # low and high half of the value's length, flags, length of the key
 _ROOT = struct.Struct("=40xQ")  # of the record of a table
-_BRANCH, _LEAF = 0x01, 0x02
+_LONG_HEAD = struct.Struct("=QHHI")  # of the first page of a long value: number, -, flags, number of pages
+_BRANCH, _LEAF, _OVERFLOW = 0x01, 0x02, 0x04
 _LONG, _TABLE = 0x01, 0x02  # of a node: the value is a page number; the value is the record of a table
 _NO_PAGE = (1 << 64) - 1
 _USUAL_PAGE_SIZE = 4096
@@ -29,6 +30,10 @@ class Entry(NamedTuple):
     flags: int
     offset: int
     length: int
+
+    def part(self, offset: int, length: int) -> "Entry":
+        """A part of the value, as far as it is there."""
+        return self._replace(offset=self.offset + offset, length=max(0, min(length, self.length - offset)))
 
 
 class Wreck(Closing):
@@ -46,6 +51,15 @@ class Wreck(Closing):
         """The entries of every leaf page, of all tables, also of pages that are no longer in use."""
         for number in range(self._size // self._page_size):
             yield from self._entries(number)
+
+    def long_values(self) -> Iterator[Entry]:
+        """The values that have pages of their own, to the end of the last; without their keys."""
+        for number in range(self._size // self._page_size):
+            at = number * self._page_size
+            self._file.seek(at)
+            found, _, flags, count = _LONG_HEAD.unpack(self._file.read(_LONG_HEAD.size))
+            if found == number and flags == _OVERFLOW:
+                yield Entry(b"", _LONG, at + _HEAD.size, count * self._page_size - _HEAD.size)
 
     def walk(self, table: str) -> Iterator[Entry]:
         """The entries of a table, as of the last commit; what is below a damaged page is left out."""
