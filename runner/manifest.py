@@ -10,21 +10,20 @@ count what the stretch of the list that went into this shard had besides, so tha
 lines = rows + repeats + blank. ``crc32`` is that of all the bytes behind the head.
 """
 
-import errno
 import json
 import os
 import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from .engine.files import sync_folder
+from .engine.files import disk_errors, sync_folder
 from .engine.items import Key
-from .errors import DiskFullError, JobError, ListError
+from .errors import JobError, ListError
 
 _HEAD_WIDTH = 128  # bytes, the line end among them
 # Lines are checked for repeats in blocks: bounded by number and by characters, as lines may be long.
@@ -352,18 +351,6 @@ def _row_line(row: Row) -> bytes:
     return f'{{"url": {_quote(row.url)}}}\n'.encode()  # the same, faster
 
 
-@contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def writing_to(folder: Path) -> AbstractContextManager[None]:
     """Turn what the disk refuses into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"no room left for the manifests in {folder}: "
-                "free some space, or choose another place, and start again"
-            ) from error
-        raise JobError(
-            f"cannot write manifests to {folder}: {error.strerror}; "
-            "check that you may write there, or choose another place"
-        ) from error
+    return disk_errors("write manifests to", folder, "start again")

@@ -13,6 +13,7 @@ from . import carried
 from .engine import checkpoint as checkpoints
 from .engine import shardfile
 from .engine.checkpoint import Checkpoint
+from .engine.notes import NotesCopy
 from .engine.shardfile import ShardFile
 from .errors import JobError
 from .job import JobFolder
@@ -30,6 +31,9 @@ def repair(folder: JobFolder) -> Iterator[str]:
         yield f"{finding}. {_replace(folder, finding.path)}"
     forgotten: Counter[tuple[Path, str]] = Counter()
     with Checkpoint(folder.checkpoint_path) as checkpoint:
+        if not checkpoint.notes_are_copied:
+            checkpoint.copy_notes()
+            yield f"{checkpoint.notes_path}: it has what is noted in the checkpoint again."
         for head in folder.heads():
             for stage in STAGES:
                 # All of a stage before the next: a hash whose image is forgotten is found by that.
@@ -43,8 +47,12 @@ def repair(folder: JobFolder) -> Iterator[str]:
 def _replace(folder: JobFolder, path: Path) -> str:
     """Set a damaged file aside and make it again of what can be read of it."""
     aside = path.with_name(f"{path.name}.damaged")
+    if not path.exists():
+        return "It is made anew: what is stored is marked again by a resume, and what failed is tried again."
     path.rename(aside)
     path.with_name(f"{path.name}-lock").unlink(missing_ok=True)
+    if path == NotesCopy(folder.checkpoint_path).path:
+        return f"It is now {aside.name}."
     if path == folder.dedup:
         return f"It is now {aside.name}; the next export makes it again, and chooses anew among duplicates."
     if path == folder.checkpoint_path:

@@ -6,22 +6,27 @@ Nothing is written.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from . import carried
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Key, Mark, Result
+from .engine.notes import NotesCopy
 from .engine.shardfile import ShardFile, shard_file
 from .engine.soundness import find_damage
 from .errors import DamagedError, JobError
 from .fingerprint import Fingerprint
 from .job import JobFolder
 from .manifest import Head, read_head, read_rows
+
+# Of so many items a summary tells which they are.
+SHOWN = 5
 
 
 class Finding(NamedTuple):
@@ -45,10 +50,30 @@ def verify(folder: JobFolder, deep: bool = False) -> Iterator[Finding]:
         yield finding
     if damaged.isdisjoint(folder.manifest_paths()) and folder.checkpoint_path not in damaged:
         with folder.reader() as checkpoint:
+            if checkpoint and checkpoint.notes_path not in damaged and not checkpoint.notes_are_copied:
+                yield Finding(checkpoint.notes_path, "it lacks what is noted in the checkpoint")
             for head in folder.heads():
                 shard = Shard(folder, checkpoint, head, damaged)
                 for stage in STAGES:
                     yield from check_items(shard, stage, deep)
+
+
+def summarize(findings: Iterable[Finding]) -> Iterator[str]:
+    """One line for each thing that is wrong with a file, however many items of a shard it is true of."""
+    for _, group in groupby(findings, key=lambda finding: finding.key and finding.key.shard):
+        items: dict[Finding, list[int]] = defaultdict(list)  # a finding of no item -> their indices
+        for finding in group:
+            if finding.key is None:
+                yield str(finding)
+            else:
+                items[finding._replace(key=None)].append(finding.key.index)
+                shard = finding.key.shard
+        for finding, indices in items.items():
+            some = ", ".join(map(str, indices[:SHOWN])) + (", ..." if len(indices) > SHOWN else "")
+            yield (
+                f"{finding.path}: shard {shard}, {finding.stage}: {finding.problem} "
+                f"({len(indices):,} items: {some})"
+            )
 
 
 # -- each file by itself --
@@ -57,8 +82,7 @@ def verify(folder: JobFolder, deep: bool = False) -> Iterator[Finding]:
 def check_files(folder: JobFolder) -> Iterator[Finding]:
     """What is wrong with the files, each looked at alone."""
     yield from check_manifests(folder)
-    if folder.checkpoint_path.exists():
-        yield from _findings(folder.checkpoint_path, _checkpoint_problem)
+    yield from _check_checkpoint(folder)
     for output in (folder.batches, folder.hashes):
         for path in sorted(output.glob("*.lmdb")):
             yield from _findings(path, _shard_file_problem)
@@ -75,6 +99,20 @@ def _check_repeats(folder: JobFolder) -> Iterator[Finding]:
         return  # the manifests tell
     lines, rows = folder.lines(heads).lines, [head.rows for head in heads]
     yield from _findings(folder.repeats_path, lambda path: carried.problem(path, lines, rows))
+
+
+def _check_checkpoint(folder: JobFolder) -> Iterator[Finding]:
+    """The checkpoint, which is made before the first shard file, and the copy of its notes."""
+    path, copy = folder.checkpoint_path, NotesCopy(folder.checkpoint_path)
+    try:
+        copy.read()
+    except DamagedError as error:
+        yield Finding(copy.path, error.problem)
+    if path.exists() and path.stat().st_size:
+        yield from _findings(path, _checkpoint_problem)
+    elif any(folder.batches.glob("*.lmdb")):
+        state = "empty" if path.exists() else "missing"
+        yield Finding(path, f"it is {state}, and nothing else tells which URLs have failed")
 
 
 def check_manifests(folder: JobFolder) -> Iterator[Finding]:
@@ -106,8 +144,6 @@ def _findings(path: Path, problem: Callable[[Path], str | None]) -> Iterator[Fin
 
 
 def _checkpoint_problem(path: Path) -> str | None:
-    if not path.stat().st_size:
-        return None
     with Checkpoint(path, readonly=True) as checkpoint:
         counted = 0
         for stage in checkpoint.stages():
@@ -122,6 +158,7 @@ def _checkpoint_problem(path: Path) -> str | None:
                     return f"shard {shard} has other {stage} marks than its tally tells"
         if counted != checkpoint.count():
             return f"it has {checkpoint.count()} marks where its tallies tell {counted}"
+        checkpoint.notes()
     return None
 
 
@@ -245,8 +282,8 @@ def _check_payloads(shard: Shard, stage: str) -> Iterator[Finding]:
                 key = Key(shard.head.shard, index)
                 try:
                     file.stored(key)
-                except DamagedError as error:
-                    yield _finding(path, key, stage, error.problem)
+                except DamagedError:
+                    yield _finding(path, key, stage, "its bytes are not those that were stored")
 
 
 def _check_sums(shard: Shard) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.engine.items import Key
-from runner.errors import DiskFullError, JobError, ListError
+from runner.errors import DiskFullError, JobError, ListError, StoreError
 from runner.manifest import Known, Repeat, Row, manifest_name, read_head, read_rows, write_manifests
 
 
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     for folder in (tmp_path / "missing", file):
-        with pytest.raises(JobError, match="cannot write manifests to") as caught:
+        with pytest.raises(StoreError, match="Cannot write manifests to") as caught:
             write_manifests([row(1)], folder, 10)
         assert str(folder) in str(caught.value)
 

@@ -14,6 +14,7 @@ from runner import Job, images
 from runner.cli import main
 from runner.engine.soundness import read_meta
 from runner.errors import DamagedError, JobError, RunnerError
+from runner.verify import summarize
 
 PAGE = 4096
 PHOTOS = {f"/{n}.jpg": pictures.encode(pictures.photo(n)) for n in range(24)}
@@ -116,8 +117,8 @@ FAULTS: dict[str, Callable[[Path], None]] = {
     "bits": pages(one_bit),
     "missing": Path.unlink,
 }
-# What these leave is a job that was never hashed, or whose marks are read from the batches again.
-HARMLESS = {("checkpoint.lmdb", "missing"), ("checkpoint.lmdb", "nothing"), ("dedup.lmdb", "missing")}
+# What this leaves is a job that was never exported.
+HARMLESS = {("dedup.lmdb", "missing")}
 
 
 def check_bodies(site: Site, job: Job) -> None:
@@ -186,13 +187,44 @@ def test_what_is_intact_is_kept(site, job, tmp_path):
     check_bodies(site, job)
 
 
-def test_without_a_checkpoint_nothing_stored_is_fetched_again(site, job):
+def test_without_a_checkpoint_nothing_stored_is_fetched_again(site, job, tmp_path):
+    """And the job still knows the folders that it has exported to."""
+    out = tmp_path / "out"
+    job.export(out, workers=0)
     job.folder.checkpoint_path.unlink()
+    (finding,) = job.verify(deep=True)
+    assert (finding.path, finding.key) == (job.folder.checkpoint_path, None)
     before = site.server.counts()
     job.download()
     again = site.server.counts() - before
     assert set(again) == {"/none1.jpg", "/none2.jpg", "/none3.jpg"}
     check_bodies(site, job)
+    assert list(job.verify(deep=True)) == []
+    job.export(out, workers=0)
+    assert tree(out) == site.export
+
+
+@pytest.mark.parametrize("fault", [half, nothing, Path.unlink])
+def test_notes_are_kept_twice(site, job, tmp_path, fault):
+    out, notes = tmp_path / "out", job.folder.path / "checkpoint.notes"
+    job.export(out, workers=0)
+    fault(notes)
+    (finding,) = job.verify()
+    assert finding.path == notes
+    list(job.repair())
+    assert list(job.verify()) == []
+    job.folder.checkpoint_path.unlink()
+    job.export(out, workers=0)
+    assert tree(out) == site.export
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_is_wrong_with_many_items_is_one_line(job, deep):
+    (job.folder.batches / "00001.lmdb").unlink()
+    lines = list(summarize(job.verify(deep=deep)))
+    missing = "shard 1, download: it is marked as done, and what was stored is missing (8 items: 0, 1, 2, 3, 4, ...)"
+    assert f"{job.folder.checkpoint_path}: {missing}" in lines
+    assert len(lines) == 3  # and its hashes, in their file and in the checkpoint
 
 
 def test_a_byte_of_an_image_that_changed_is_found_by_deep_and_by_the_hash_pass(site, job, tmp_path):

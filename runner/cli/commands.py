@@ -216,11 +216,13 @@ def ls(options: Namespace, console: Console) -> int:  # noqa: ARG001
 
 
 def verify(options: Namespace, console: Console) -> int:  # noqa: ARG001
+    from ..verify import summarize
+
     job = Job.open(options.job)
     count = 0
-    for finding in job.verify(deep=options.deep):
+    for line in summarize(job.verify(deep=options.deep)):
         with suppress(BrokenPipeError):  # who has read enough must not take the job for sound
-            print(finding, flush=True)
+            print(line, flush=True)
         count += 1
     if count:
         _note(f"{_count(count, 'thing')} wrong. Mend the job: runner repair {shlex.quote(options.job)}")

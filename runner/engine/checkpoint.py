@@ -2,7 +2,8 @@
 
 Table ``marks``: stage name, NUL, shard (u32), index (u32) -> ``Mark.pack``.
 Table ``tally``: stage name, NUL, shard (u32) -> msgpack map of outcome -> [count, bytes].
-Table ``notes``: name -> bytes, for the few things a job remembers beside its items.
+Table ``notes``: name -> bytes, for the few things a job remembers beside its items. A copy is in
+``checkpoint.notes``: marks can be made again of what is stored, notes cannot.
 
 Every value is sealed with a checksum. Marks and tally change in the same transaction, so a tally is exact
 after any crash, and a status needs to read only one small record per shard.
@@ -22,6 +23,7 @@ import msgpack
 from .closing import Closing
 from .errors import DamagedError
 from .items import DONE, DONE_PACKED, Key, Mark
+from .notes import NotesCopy
 from .seal import WIDTH, SealError, seal, unseal
 from .store import Store
 from .wreck import Wreck
@@ -50,6 +52,8 @@ class Checkpoint(Closing):
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
         self._store = Store(path, TABLES, readonly=readonly)
+        self._copy = NotesCopy(path)
+        self.notes_path = self._copy.path
         self._since_reopened = 0
 
     def commit(self, stage: str, receipts: Iterable[tuple[Key, Mark]]) -> None:
@@ -161,12 +165,29 @@ class Checkpoint(Closing):
         key = name.encode()
         with self._store.read() as txn:
             sealed = self._store.get(txn, NOTES, key)
-            return None if sealed is None else unseal(key, sealed)
+            return self._copy.read().get(name) if sealed is None else unseal(key, sealed)
 
     def set_note(self, name: str, value: bytes) -> None:
         """Remember ``value`` under this name, durably."""
         key = name.encode()
+        self._copy.add({name: value})
         self._store.write(lambda txn: self._store.put(txn, NOTES, key, seal(key, value)))
+
+    def notes(self) -> dict[str, bytes]:
+        """All that was noted, without what only the copy has."""
+        with self._store.read() as txn:
+            cursor = self._store.cursor(txn, NOTES)
+            rows = [(bytes(key), bytes(sealed)) for key, sealed in cursor or ()]
+            return {key.decode(): unseal(key, sealed) for key, sealed in rows}
+
+    @property
+    def notes_are_copied(self) -> bool:
+        """As they always are: the copy is written first. Raises DamagedError."""
+        return self.notes().items() <= self._copy.read().items()
+
+    def copy_notes(self) -> None:
+        """Mend a copy that lacks something."""
+        self._copy.add(self.notes())
 
     def _rows(self, table: str, prefix: bytes, unpack: Callable[[bytes], T]) -> list[tuple[int, T]]:
         """The last number of each key that begins so, and its value."""

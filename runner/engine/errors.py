@@ -33,7 +33,7 @@ class DiskFullError(StoreError):
 class DamagedError(StoreError):
     """A file of the job does not hold what was written to it."""
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(path, problem)
         self.path = path
         self.problem = problem

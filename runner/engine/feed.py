@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from .board import Board
-from .errors import DiskFullError, StoreError
+from .errors import DamagedError, DiskFullError
 from .items import Item, Items, Key, Result, Stage
 from .plan import OpenShards, Task
 from .stop import Stop
@@ -171,9 +171,9 @@ class Feed(Items[Any]):
     def _check_that_all_were_read(self) -> None:
         missing = len(self._task.indices) - self._given
         if missing:
-            raise StoreError(
-                f"Shard {self._task.shard}: {missing} items that should be there cannot be read for the "
-                f"{self._stage.name} stage. `runner verify` names the damaged file, `runner repair` mends it."
+            raise DamagedError(
+                f"What the {self._stage.name} stage reads of shard {self._task.shard}",
+                f"{missing} items that should be there are not",
             )
 
 

@@ -41,10 +41,7 @@ class Lock:
                     os.pwrite(self._file, name.encode(), 0)
                 return
             time.sleep(PAUSE_SECONDS)
-        raise BusyError(
-            f"{path.parent} is in use by {owner(path)}. Wait for it, or stop it; "
-            "`runner status` shows how far it is."
-        )
+        raise BusyError(f"{path.parent} is in use by {owner(path)}. Wait for it, or stop it.")
 
     def __enter__(self) -> Self:
         return self

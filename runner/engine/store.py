@@ -17,8 +17,8 @@ import lmdb
 
 from .closing import Closing
 from .environments import Opened, release, share
-from .errors import DamagedError, DiskFullError, StoreError
-from .files import sync_folder
+from .errors import DamagedError, StoreError
+from .files import NO_ROOM, no_room, sync_folder
 from .seal import SealError
 from .soundness import check_length
 
@@ -138,11 +138,8 @@ class Store(Closing):
         if isinstance(error, _DAMAGE):
             return DamagedError(self.path, str(error))
         code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
-        if code in (errno.ENOSPC, errno.EDQUOT) or (code == errno.EIO and self._disk_is_full()):
-            return DiskFullError(
-                f"No room left on the disk of {self.path}. Everything committed so far is kept: "
-                "free some space, then resume."
-            )
+        if code in NO_ROOM or (code == errno.EIO and self._disk_is_full()):
+            return no_room(self.path.parent, "resume; everything committed so far is kept")
         if code in (errno.EACCES, errno.EPERM, errno.EROFS):
             return StoreError(
                 f"No permission to use {self.path}: make it readable and writable, then resume."

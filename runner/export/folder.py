@@ -13,13 +13,13 @@ hidden names belong to the shard or the item, so what a killed run left is overw
 
 import errno
 import os
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Iterable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..engine import files
 from ..engine.items import Key
-from ..errors import DiskFullError, RunnerError
 
 METADATA = "metadata.jsonl"
 SUFFIXES = (".jpg", ".png", ".webp")
@@ -43,21 +43,9 @@ def _final_name(temporary_name: str) -> str:
     return temporary_name.removeprefix(".").removesuffix(".part")
 
 
-@contextmanager
-def disk_errors(folder: Path | str) -> Iterator[None]:
+def disk_errors(folder: Path | str) -> AbstractContextManager[None]:
     """Turn what the disk refuses into the one sentence that ends the run: no item is to blame for it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"No room left in {folder}: free some space (or raise the quota), then run the export again; "
-                "what is written so far is kept."
-            ) from error
-        raise RunnerError(
-            f"Cannot export to {folder}: {error.strerror or error}. "
-            "Make it a folder that can be written to, or choose another, then run the export again."
-        ) from error
+    return files.disk_errors("export to", folder, "run the export again; what is written so far is kept")
 
 
 @dataclass(frozen=True)
