@@ -222,8 +222,8 @@ def test_notes_are_kept_twice(site, job, tmp_path, fault):
 def test_what_is_wrong_with_many_items_is_one_line(job, deep):
     (job.folder.batches / "00001.lmdb").unlink()
     lines = list(summarize(job.verify(deep=deep)))
-    missing = "shard 1, download: it is marked as done, and what was stored is missing (8 items: 0, 1, 2, 3, 4, ...)"
-    assert f"{job.folder.checkpoint_path}: {missing}" in lines
+    missing = "it is marked as done, and what was stored is missing (8 items: 0, 1, 2, 3, 4, ...)"
+    assert f"{job.folder.checkpoint_path}: shard 1, download: {missing}" in lines
     assert len(lines) == 3  # and its hashes, in their file and in the checkpoint
 
 

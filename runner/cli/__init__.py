@@ -1,5 +1,18 @@
 """The command line: the only part of runner that prints, handles signals and exits."""
 
-from .main import main
+from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    try:
+        from .main import main as run  # a Ctrl-C while the modules are loaded is no error either
+
+        return run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
 
 __all__ = ["main"]

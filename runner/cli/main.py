@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from ..engine.errors import OUT_OF_MEMORY
@@ -15,6 +15,7 @@ from ..errors import DamagedError, RunnerError, StageError, StoppedError
 from ..job import ERROR_LOG
 from .commands import Console
 from .options import build_parser
+from .output import Output, OutputError
 from .progress import ProgressBar
 from .signals import Interruption
 
@@ -26,17 +27,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(ProgressBar(quiet=getattr(options, "no_progress", False)), Stop())
     interruption = Interruption(console.stop, console.progress)
     try:
-        with interruption.handled():
+        with interruption.handled(), redirect_stdout(Output(sys.stdout)):
             code: int = options.run(options, console)
             sys.stdout.flush()
             return code
     except BrokenPipeError:
-        # Whoever read our output has enough; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()  # whoever read it has enough
         return 0
     except (StoppedError, KeyboardInterrupt):
         _say(_how_to_go_on(options))
         return interruption.exit_code
+    except OutputError as error:
+        _close_output()
+        _say(str(error))
+        return error.exit_code
     except StageError as error:
         _say(f"{error} {_keep(error, Path(options.job))}")
         return error.exit_code
@@ -52,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _say(f"The system refused: {error}. What is finished is kept; mend the cause and repeat the command.")
         return 1
+
+
+def _close_output() -> None:
+    """Keep the interpreter from trying again, and complaining, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_streams() -> None:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from .items import Mark
 from .seal import WIDTH, SealError, checksum, seal, unseal
 
-# A pack is closed once it has so many bytes. On average half a page of its last one is lost: 3 percent.
-PACK_BYTES = 1 << 16
+PAGE = 4096
+# A pack is full with so many bytes: 16 pages, the first of which has a head.
+PACK_BYTES = 16 * PAGE - 16
 
 NUMBER = struct.Struct(">I")
 """Of a pack, and of an item in its shard."""
@@ -62,7 +63,11 @@ class Pack:
 
     def takes(self, payload: bytes) -> bool:
         """Whether a payload belongs into this pack, or has to go into the next."""
-        return not self._size or (self._size < PACK_BYTES and len(payload) < PACK_BYTES)
+        if not self._size:
+            return True
+        # One that does not fit goes in all the same where without it more than a page would stay empty.
+        fits = self._size + len(payload) <= PACK_BYTES or self._size < PACK_BYTES - PAGE
+        return fits and len(payload) < PACK_BYTES
 
     def add(self, index: bytes, payload: bytes) -> Place:
         if not self._size and len(payload) < PACK_BYTES:

@@ -18,7 +18,7 @@ import lmdb
 
 from .closing import Closing
 from .items import Key, Mark, Result
-from .packs import NUMBER, PACK_BYTES, Pack, Place, make_label, mark_in, place_in
+from .packs import NUMBER, PACK_BYTES, PAGE, Pack, Place, make_label, mark_in, place_in
 from .seal import SealError
 from .store import Store
 from .wreck import Entry, Wreck
@@ -35,7 +35,6 @@ RESCUED_TOGETHER = 64
 Labels = list[tuple[bytes, bytes]]
 """Index and label of several items."""
 
-_PAGE = 4096
 _LABEL = 256  # with its key, and the room that B-trees leave free
 
 
@@ -46,7 +45,7 @@ def shard_file(folder: Path, shard: int) -> Path:
 
 def stored_size(payload: bytes) -> int:
     """At most how many bytes a payload takes in its file, with its label: a pack has pages of its own."""
-    return len(payload) + _LABEL + min(len(payload) * _PAGE // PACK_BYTES, _PAGE)
+    return len(payload) + _LABEL + min(len(payload) * PAGE // PACK_BYTES, PAGE)
 
 
 class ShardFile(Closing):

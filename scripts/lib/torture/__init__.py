@@ -1,4 +1,4 @@
-"""What `runner` promises, tried for real: kills, silence, drips, a million URLs, other numbers of workers."""
+"""What `runner` promises, tried for real: kills, silence, drips, many small bodies, many workers."""
 
 import argparse
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tools.checks import Checks
 
-from . import kills, marks, million, order, passes, slow, workers
+from . import kills, marks, order, passes, slow, soak, workers
 
 FOLDER = Path(__file__).resolve().parents[3] / "bench" / "torture"
 EXPERIMENTS = {
@@ -15,7 +15,7 @@ EXPERIMENTS = {
     "passes": passes,
     "order": order,
     "marks": marks,
-    "million": million,
+    "soak": soak,
     "slow": slow,
     "workers": workers,
 }
