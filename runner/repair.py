@@ -5,7 +5,7 @@ is looked at as ``verify`` does, bytes included, and what is not true is forgott
 and in the checkpoint.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from . import carried
 from .engine import checkpoint as checkpoints
 from .engine import shardfile
 from .engine.checkpoint import Checkpoint
+from .engine.items import Key
 from .engine.notes import NotesCopy
 from .engine.shardfile import ShardFile
 from .errors import JobError
 from .job import JobFolder
-from .verify import STAGES, Finding, Shard, check_files, check_items, check_manifests
+from .verify import STAGES, Shard, check_files, check_items, check_manifests
 
 
 def repair(folder: JobFolder) -> Iterator[str]:
@@ -37,9 +38,13 @@ def repair(folder: JobFolder) -> Iterator[str]:
         for head in folder.heads():
             for stage in STAGES:
                 # All of a stage before the next: a hash whose image is forgotten is found by that.
-                for finding in list(check_items(Shard(folder, checkpoint, head, set()), stage, deep=True)):
-                    _forget(checkpoint, finding)
+                wrong: dict[tuple[Path, str], list[Key]] = defaultdict(list)
+                for finding in check_items(Shard(folder, checkpoint, head, set()), stage, deep=True):
+                    assert finding.key is not None
+                    wrong[finding.path, finding.stage].append(finding.key)
                     forgotten[finding.path, finding.problem] += 1
+                for (path, where), keys in wrong.items():
+                    _forget(checkpoint, path, where, keys)
     for (path, problem), count in sorted(forgotten.items()):
         yield f"{path}: {problem} ({count} items, pending again)."
 
@@ -64,14 +69,14 @@ def _replace(folder: JobFolder, path: Path) -> str:
     return f"It is now {aside.name}; what is whole of it is in {path.name} again."
 
 
-def _forget(checkpoint: Checkpoint, finding: Finding) -> None:
-    assert finding.key is not None
-    if finding.path != checkpoint.path:
-        with ShardFile(finding.path) as file:
-            file.delete([finding.key.index])
-    stages = [finding.stage]
-    if finding.stage == "download":  # whatever was made of the image too: another may come in its place
+def _forget(checkpoint: Checkpoint, path: Path, where: str, keys: list[Key]) -> None:
+    """Make these items pending in the stage ``where``; ``path`` is the file that is wrong about them."""
+    if path != checkpoint.path:
+        with ShardFile(path) as file:
+            file.delete(key.index for key in keys)
+    stages = [where]
+    if where == "download":  # whatever was made of the image too: another may come in its place
         # The marks of files that hold a shard are not of an image: these files know what they were made of.
         stages = [stage for stage in checkpoint.stages() if not stage.startswith("export-")]
     for stage in stages:
-        checkpoint.forget(stage, [finding.key])
+        checkpoint.forget(stage, keys)

@@ -214,6 +214,7 @@ def test_notes_are_kept_twice(site, job, tmp_path, fault):
     list(job.repair())
     assert list(job.verify()) == []
     job.folder.checkpoint_path.unlink()
+    job.download()
     job.export(out, workers=0)
     assert tree(out) == site.export
 

@@ -11,6 +11,7 @@ from tools import nginx
 from tools.checks import Checks
 from tools.children import Child
 from tools.driver import CommandFailed, Job
+from tools.memory import resident
 from tools.pictures import encode, photograph
 
 SAMPLE_SECONDS = 2.0
@@ -100,15 +101,12 @@ def watch(child: Child, job: Job) -> Watch:
 
 def usage(pid: int) -> Usage | None:
     """What a process has now; None when it has just ended."""
-    process = Path(f"/proc/{pid}")
+    own, mapped = resident(pid)
     try:
-        lines = (process / "status").read_text().splitlines()
-        descriptors = sum(1 for _ in (process / "fd").iterdir())
+        descriptors, threads = (len(list(Path(f"/proc/{pid}/{name}").iterdir())) for name in ("fd", "task"))
     except OSError:
         return None
-    fields = dict(line.split(":", 1) for line in lines)
-    own, mapped = (int(fields.get(name, "0 kB").split()[0]) / 1024 for name in ("RssAnon", "VmRSS"))
-    return Usage(own, descriptors, int(fields["Threads"]), mapped)
+    return Usage(own, descriptors, threads, mapped)
 
 
 def most(workers: Sequence[Usage]) -> Usage:
