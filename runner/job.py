@@ -6,6 +6,7 @@ JOB/
   manifests/00017.jsonl  immutable; the URLs of one shard
   repeats.lmdb           the columns of repeats, if any had some
   checkpoint.lmdb        every mark of every stage
+  checkpoint.notes       a second copy of what else is noted there
   batches/00017.lmdb     the images of one shard, as served
   hashes/00017.lmdb      what the hash pass found for each of them
   dedup.lmdb             the key-value dedup table

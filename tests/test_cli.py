@@ -399,6 +399,25 @@ def test_a_reader_that_has_enough_is_no_error(job, tmp_path):
     assert err == ""
 
 
+@pytest.mark.parametrize("command", ["status", "ls", "verify", "resume"])
+def test_an_output_that_takes_nothing_is_named(job, tmp_path, command):
+    with Path("/dev/full").open("w") as full:
+        run = spawn(tmp_path, command, job, stdout=full)
+        _, err = run.communicate(timeout=30)
+    assert run.returncode == 1
+    assert err.startswith("runner: Cannot write to standard output: No space left on device.")
+    assert err.count("\n") == 1
+
+
+def test_a_ctrl_c_while_modules_are_loaded_is_no_traceback(job, tmp_path):
+    """One of them, loaded for every command, is replaced by one in which it comes."""
+    (tmp_path / "tqdm.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    run = spawn(tmp_path, "status", job, env={**os.environ, "PYTHONPATH": path})
+    assert run.communicate(timeout=30) == ("", "")
+    assert run.returncode == 130
+
+
 def test_failed_urls_can_be_fed_to_another_job(cli, site, job, tmp_path):
     (tmp_path / "again.txt").write_text(cli("ls", job, "--state", "failed", "--urls")[1])
     site.routes["/none.jpg"] = answer(COPY)

@@ -15,7 +15,7 @@ import pytest
 import stages
 
 import runner.engine
-from runner.engine import feed
+from runner.engine import feed, supervisor
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.errors import BusyError, StageError, StoppedError
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
@@ -203,6 +203,24 @@ def test_what_is_put_by_when_the_run_is_to_stop_stays_pending(tmp_path, checkpoi
         run(stage, WORK, checkpoint, workers=0, watch=lambda marks: stop.ask(), stop=stop)
     run(stage, WORK, checkpoint, workers=2)
     assert len((tmp_path / "log").read_text().splitlines()) == SHARDS * ITEMS
+    check_stored(tmp_path / "out")
+
+
+def test_asked_twice_it_ends_at_once_whatever_a_worker_does(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr(supervisor, "EXIT_SECONDS", 600)  # which one request would leave the worker
+    log, stop = tmp_path / "log", Stop()
+
+    def stop_twice(marks: Sequence[Mark]) -> None:
+        if log.exists() and not stop.asked:
+            os.kill(int(log.read_text().split()[2]), signal.SIGSTOP)
+            stop.ask()
+            stop.ask()
+
+    stage = stages.Slow(tmp_path / "out", log=log, patience=600, pause=0.03)
+    with pytest.raises(StoppedError):
+        run(stage, WORK, checkpoint, workers=1, watch=stop_twice, stop=stop)
+    run(stages.Stage(tmp_path / "out"), WORK, checkpoint, workers=2)
+    assert outcomes(checkpoint) == {DONE: SHARDS * ITEMS}
     check_stored(tmp_path / "out")
 
 

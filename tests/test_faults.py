@@ -292,6 +292,18 @@ def test_a_worker_that_is_stopped_for_longer_than_its_patience_is_replaced(tmp_p
     assert len({pid for _, _, pid in log_of(tmp_path)}) > 2
 
 
+def test_a_download_that_is_stopped_for_longer_than_its_timeout_blames_no_site(tmp_path, urls, server):
+    slowly(server)
+    command = [*RUNNER, "start", "job", str(urls), *OPTIONS, "--timeout", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, start_new_session=True) as run:
+        wait_for(lambda: len(server.heads) > COUNT // 4)
+        os.killpg(run.pid, signal.SIGSTOP)
+        time.sleep(2.2)  # more than twice the timeout
+        os.killpg(run.pid, signal.SIGCONT)
+    assert run.returncode == 0
+    check_complete(tmp_path / "job", server)
+
+
 def test_killed_while_its_maps_grow_it_loses_nothing(tmp_path):
     """The first map has room for 8 pages, so it grows again and again; killed at 8 moments."""
     for lines in range(40, 361, 40):
