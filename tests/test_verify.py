@@ -10,7 +10,7 @@ import pictures
 import pytest
 from webserver import WebServer, answer
 
-from runner import Job, images
+from runner import Job, hashing, images
 from runner.cli import main
 from runner.engine.soundness import read_meta
 from runner.errors import DamagedError, JobError, RunnerError
@@ -187,7 +187,7 @@ def test_what_is_intact_is_kept(site, job, tmp_path):
     check_bodies(site, job)
 
 
-def test_without_a_checkpoint_nothing_stored_is_fetched_again(site, job, tmp_path):
+def test_without_a_checkpoint_nothing_stored_is_fetched_or_hashed_again(site, job, tmp_path, monkeypatch):
     """And the job still knows the folders that it has exported to."""
     out = tmp_path / "out"
     job.export(out, workers=0)
@@ -200,6 +200,7 @@ def test_without_a_checkpoint_nothing_stored_is_fetched_again(site, job, tmp_pat
     assert set(again) == {"/none1.jpg", "/none2.jpg", "/none3.jpg"}
     check_bodies(site, job)
     assert list(job.verify(deep=True)) == []
+    monkeypatch.delattr(hashing, "fingerprint")
     job.export(out, workers=0)
     assert tree(out) == site.export
 
