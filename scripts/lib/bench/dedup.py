@@ -62,7 +62,7 @@ def runner(name: str, folder: Path, count: int, radius: int) -> Contender:
 
 
 def imagededup(method: str, folder: Path, count: int, radius: int) -> Contender:
-    """The search alone, of one process."""
+    """The search alone, with a process for each core, as is its default."""
     python = IMAGEDEDUP.python(folder)
     hashes = write_phashes(folder, count)
     return program(

@@ -1,4 +1,4 @@
-"""Read every image once, in order and at random, from files, tar, plain LMDB and the batches of a job."""
+"""Read every image once, in order and at random, from files, tar, plain LMDB and a job."""
 
 import argparse
 import os
@@ -83,6 +83,7 @@ def reader(store: str, path: Path, count: int, order: str, cached: bool) -> Cont
 
 def push_out(path: Path) -> None:
     """Ask the system to forget what it keeps of these files in memory."""
+    os.sync()  # what is not written yet cannot be forgotten
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             descriptor = os.open(file, os.O_RDONLY)

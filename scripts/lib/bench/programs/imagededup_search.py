@@ -14,9 +14,7 @@ def main(hashes: Path, radius: int, method: str) -> None:
     encodings = {str(number): line for number, line in enumerate(hashes.read_text().split())}
     phash = hasher()
     clock = Clock()
-    found = phash.find_duplicates(
-        encoding_map=encodings, max_distance_threshold=radius, search_method=method, num_dist_workers=0
-    )
+    found = phash.find_duplicates(encoding_map=encodings, max_distance_threshold=radius, search_method=method)
     clock.tell(outcomes={"with duplicates": sum(map(bool, found.values()))})
 
 

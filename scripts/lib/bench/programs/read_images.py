@@ -13,10 +13,8 @@ from pathlib import Path
 import lmdb
 from clock import Clock
 
-import runner
-from runner.engine.shardfile import ShardFile
+from runner import Images, images
 
-SHARD_SIZE = 10_000
 Read = Callable[[int], bytes]
 
 
@@ -46,30 +44,24 @@ def plain_lmdb(path: Path, stack: ExitStack) -> Read:
     return lambda number: bytes(transaction.get(number.to_bytes(4, "big")))
 
 
-def batches(job: Path, stack: ExitStack) -> Read:
-    """The shards of a job; each image is checked against its checksum."""
-    found = sorted((job / "batches").glob("*.lmdb"))
-    shards = [stack.enter_context(ShardFile(file, readonly=True)) for file in found]
-
-    def read(number: int) -> bytes:
-        shard, index = divmod(number, SHARD_SIZE)
-        return next(body for _, body in shards[shard].payloads([index]))
-
-    return read
+def job(path: Path, _stack: ExitStack) -> Read:
+    """A job, as a sequence of images."""
+    view = Images(path)
+    return lambda number: view[number][1]
 
 
 STORES: dict[str, Callable[[Path, ExitStack], Read]] = {
     "files": files,
     "tar": tar,
     "plain-lmdb": plain_lmdb,
-    "runner": batches,
+    "runner": job,
 }
 
 
 def in_order(store: str, path: Path, count: int) -> Iterable[bytes]:
     """As a program would that wants them all: where a store has a quicker way than one by one, by that."""
     if store == "runner":
-        yield from (body for _, body in runner.images(path))
+        yield from (body for _, body in images(path))
     elif store == "tar":
         with tarfile.open(path, "r|") as archive:
             for member in archive:
