@@ -168,8 +168,9 @@ def test_tables_of_the_same_contenders_become_one(table):
 
 
 def test_who_is_ahead_of_runner_is_said(table):
-    assert tables.ahead(table) == "quicker than runner: first; less processor time than runner: first"
+    assert tables.ahead(table) == "quicker: first; less processor time: first"
     assert tables.ahead(Table("", "image", {"runner": [FAST], "other": [SLOW]})) == ""
+    assert tables.ahead(Table("", "image", {"bare loop": [FAST], "runner": [SLOW]})) == ""
 
 
 def test_sizes_become_columns_and_a_growth():

@@ -62,7 +62,7 @@ def others_ahead(record: Record) -> Iterator[str]:
     """Where another one won."""
     found = [f"- {table.title}: {said}" for table in record.findings.tables if (said := tables.ahead(table))]
     if found:
-        yield "Ahead of runner in these tables:"
+        yield "Ahead of runner:"
         yield "\n".join(found)
 
 

@@ -8,6 +8,7 @@ from .measure import Run
 from .results import Table
 
 RATIO = "ratio"  # a form of its own: two decimals, or as many as a small one needs
+LIMITS = ("bare ", "the decoder alone")  # not another tool, but a part of the work that all of them do
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,15 @@ def _cost(runs: Sequence[Run]) -> str:
 
 
 def ahead(table: Table) -> str:
-    """Who was quicker than runner, and who took less processor time; empty if nobody did."""
+    """Which other tools were quicker than runner, or took less processor time; empty if none."""
     ours = [runs for name, runs in table.runs.items() if name.startswith("runner")]
-    others = {name: runs for name, runs in table.runs.items() if not name.startswith("runner")}
+    others = {name: runs for name, runs in table.runs.items() if not name.startswith(("runner", *LIMITS))}
     if not ours:
         return ""
     rate, cost = max(map(_rate, ours)), min(map(_cpu, ours))
     quicker = [name for name, runs in others.items() if _rate(runs) > rate]
     thriftier = [name for name, runs in others.items() if _cpu(runs) < cost]
-    told = {"quicker than runner": quicker, "less processor time than runner": thriftier}
+    told = {"quicker": quicker, "less processor time": thriftier}
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in told.items() if names)
 
 
