@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from .verify import Finding
 
 
-# Files that a worker has open beside its connections: shard files, locks, name servers.
-OTHER_FILES = 48 + 3 * MOST_OPEN
+# Files that a worker has open beside its connections: its own, those of name servers, and those of each shard
+# that it works on.
+OTHER_FILES = 48
+FILES_OF_A_SHARD = 3
 
 
 class ExportReport(NamedTuple):
@@ -275,9 +277,10 @@ class Job:
         fetch = self.folder.config.fetch
         fetch.check_files()
         lent = fetch.connections * max(workers, 1) // max(min(workers, shards), 1)
-        room = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_FILES
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        room = allowed - OTHER_FILES - FILES_OF_A_SHARD * min(shards, MOST_OPEN)
         if room < 1:
-            raise UsageError(f"At most {room + OTHER_FILES} open files are allowed: raise `ulimit -n`.")
+            raise UsageError(f"At most {allowed} open files are allowed: raise `ulimit -n`.")
         fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
         folder = self.folder
         digests = folder.config.lists.digest
