@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 # Files that a worker has open beside its connections: its own, those of name servers, and those of each shard
 # that it works on.
-OTHER_FILES = 48
-FILES_OF_A_SHARD = 3
+OTHER_FILES = 24
+FILES_OF_A_SHARD = 4
 
 
 class ExportReport(NamedTuple):
