@@ -1,5 +1,6 @@
 """The store and the shard file: growth, order, reading beside a writer, damage explained."""
 
+import os
 import random
 import subprocess
 import sys
@@ -121,6 +122,17 @@ def test_whichever_page_is_lost_most_is_rescued(tmp_path):
         rescued = dict(read_payloads(new))
         assert rescued.items() <= payloads.items()
         assert len(rescued) > 50  # a page has the labels of 80
+
+
+@pytest.mark.parametrize("pages", [1, 10, 20])
+def test_a_file_cut_off_within_its_last_value_is_named_and_ends_no_process(tmp_path, pages):
+    path = tmp_path / "00000.lmdb"
+    with ShardFile(path) as file:
+        for index in range(3):
+            file.append([result(index, bytes(90_000))])
+    os.truncate(path, path.stat().st_size - pages * PAGE)
+    with pytest.raises(StoreError, match=r"00000\.lmdb is damaged: .* is cut off"):
+        list(read_payloads(path))
 
 
 def test_a_file_that_is_missing_or_no_lmdb_file_is_named(tmp_path):

@@ -14,6 +14,10 @@ import lmdb.verify
 from .errors import DamagedError
 
 _META = struct.Struct("=40xI84xQQQ")
+LONG_HEAD = struct.Struct("=QHHI")
+"""What the first page of a long value begins with: its number, -, flags, how many pages it takes."""
+OVERFLOW = 0x04
+"""Their flags."""
 _BLOCK_PAGES = 4096
 
 
@@ -64,7 +68,20 @@ def find_damage(path: Path) -> str | None:
         problems: list[str] = lmdb.verify.verify(os.fspath(path), subdir=False)  # type: ignore[no-untyped-call]
     except lmdb.verify.VerifyError as error:
         return str(error)
-    return problems[0] if problems else None
+    return problems[0] if problems else _cut_value(path)
+
+
+def _cut_value(path: Path) -> str | None:
+    """Whether the end of a long value is cut off: LMDB's own check looks at its first page only."""
+    meta = read_meta(path)
+    pages = path.stat().st_size // meta.page_size
+    with path.open("rb") as file:
+        for number in range(pages if pages < meta.pages else 0):
+            file.seek(number * meta.page_size)
+            found, _, flags, count = LONG_HEAD.unpack(file.read(LONG_HEAD.size))
+            if found == number and flags == OVERFLOW and number + count > pages:
+                return f"the value on page {number} is cut off"
+    return None
 
 
 class Meta(NamedTuple):

@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 from .closing import Closing
 from .errors import DamagedError
-from .soundness import read_meta
+from .soundness import LONG_HEAD, OVERFLOW, read_meta
 
 _HEAD = struct.Struct("=QHHHH")  # number, -, flags, end of the list of nodes, -
 _NODE = struct.Struct("=HHHH")  # low and high half of the value's length, flags, length of the key
 _ROOT = struct.Struct("=40xQ")  # of the record of a table
-_LONG_HEAD = struct.Struct("=QHHI")  # of the first page of a long value: number, -, flags, number of pages
-_BRANCH, _LEAF, _OVERFLOW = 0x01, 0x02, 0x04
+_BRANCH, _LEAF = 0x01, 0x02
 _LONG, _TABLE = 0x01, 0x02  # of a node: the value is a page number; the value is the record of a table
 _NO_PAGE = (1 << 64) - 1
 _USUAL_PAGE_SIZE = 4096
@@ -57,8 +56,8 @@ class Wreck(Closing):
         for number in range(self._size // self._page_size):
             at = number * self._page_size
             self._file.seek(at)
-            found, _, flags, count = _LONG_HEAD.unpack(self._file.read(_LONG_HEAD.size))
-            if found == number and flags == _OVERFLOW:
+            found, _, flags, count = LONG_HEAD.unpack(self._file.read(LONG_HEAD.size))
+            if found == number and flags == OVERFLOW:
                 yield Entry(b"", _LONG, at + _HEAD.size, count * self._page_size - _HEAD.size)
 
     def walk(self, table: str) -> Iterator[Entry]:
