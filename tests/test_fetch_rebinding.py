@@ -75,10 +75,11 @@ def lead_to_private_hosts(kind: str) -> tuple[list[str], list[str]]:
         return [(0, 0, 0, "", (names.get(name, HERE), 0))]
 
     def lead(visit: Visit) -> None:
-        if "/to/" in visit.path:
-            target = unquote(visit.path.partition("/to/")[2])
+        _, leads, target = unquote(visit.path).partition("/to/")
+        if leads:
             visit.answer(b"", "302 Found", [f"Location: http://{target}:{visit.server.port}/image"])
-        visit.answer(JPEG)
+        else:
+            visit.answer(JPEG)
 
     socket.getaddrinfo = getaddrinfo  # type: ignore[assignment]
     targets = [*PRIVATE, *SPELLINGS, *(name for name in names if name != PUBLIC)]
