@@ -13,7 +13,7 @@ hidden names belong to the shard or the item, so what a killed run left is overw
 
 import errno
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class ImageFolder:
         with disk_errors(folder):
             if not new.is_dir():
                 return
-            whole = {image_name(Key(shard, index), self.suffix).rpartition("/")[2] for index in written}
+            whole = self._names(shard, written)
             for entry in _files(new):
                 if entry.name not in whole:
                     Path(entry.path).unlink()
@@ -103,19 +103,20 @@ class ImageFolder:
                     sizes[index] = entry.stat(follow_symlinks=False).st_size
         return sizes
 
-    def prune(self, shard: int, wanted: Container[int], decided: Container[int]) -> int:
+    def prune(self, shard: int, wanted: Collection[int], decided: Container[int]) -> int:
         """Delete a shard's ``decided`` images except the wanted, and what a killed run left.
 
         Returns how many images are gone.
         """
         folder = self._shard_folder(shard)
         removed = 0
+        names = self._names(shard, wanted)
         with disk_errors(folder):
             for entry in _files(folder):
-                index, suffix = parse_name(shard, entry.name)
-                if index is not None and index not in decided:
+                if entry.name in names:
                     continue
-                if index is not None and not (index in wanted and suffix == self.suffix):
+                index, _ = parse_name(shard, entry.name)
+                if index in decided:
                     Path(entry.path).unlink()
                     removed += index not in wanted
                 elif index is None and parse_name(shard, _final_name(entry.name)) != NO_IMAGE:
@@ -123,6 +124,9 @@ class ImageFolder:
         with suppress(OSError):  # not there, or not empty
             folder.rmdir()
         return removed
+
+    def _names(self, shard: int, indices: Iterable[int]) -> set[str]:
+        return {image_name(Key(shard, index), self.suffix).rpartition("/")[2] for index in indices}
 
     def _shard_folder(self, shard: int) -> Path:
         return self.path / f"{shard:05d}"

@@ -20,6 +20,7 @@ from .folder import METADATA, image_name
 from .output import Output
 
 REPEATS = "repeats"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _LOADERS_OWN = ("file_name", "file_names")
 
 OWN_COLUMNS: dict[str, type] = {
@@ -57,6 +58,8 @@ def describe(key: Key, row: Row, fingerprint: Fingerprint, duplicates: int, rend
 
 def carried(columns: Line) -> Line:
     """The columns of a list, under the names that they have in an export."""
+    if not columns:
+        return {}
     line = merge(
         dict.fromkeys(OWN_COLUMNS), columns, ("image", REPEATS), lambda name: name.endswith(_LOADERS_OWN)
     )
@@ -90,4 +93,4 @@ def write_metadata(out: Output, lines: Iterable[Line]) -> None:
 
 def as_json(line: Line) -> bytes:
     """One line of text. Half a surrogate pair is no UTF-8 and would keep loaders from reading it all: "?"."""
-    return json.dumps(line, ensure_ascii=False).encode("utf-8", "replace")
+    return _encode(line).encode("utf-8", "replace")

@@ -16,6 +16,9 @@ from .kept import Kept
 from .metadata import Line, describe_shard, write_metadata
 from .stage import ExportStage, recipe_for
 
+# Index -> how many others it stands for, of the kept images of a shard.
+Members = dict[int, int]
+
 
 class Exported(NamedTuple):
     """What an export holds now: ``images`` files of so many ``bytes``.
@@ -62,8 +65,9 @@ def finish(
 
     The lines pass through ``watch`` on their way.
     """
-    write_metadata(stage.out, watch(_lines(stage, kept, checkpoint, lists)))
-    removed = _remove_unwanted(stage, kept, checkpoint)
+    outcomes = _Outcomes(stage, checkpoint)
+    write_metadata(stage.out, watch(_lines(stage, kept, outcomes, lists)))
+    removed = _remove_unwanted(stage, kept, outcomes, checkpoint)
     counts: Counter[str] = Counter()
     size = 0
     for tally in checkpoint.tally(stage.name).values():
@@ -73,32 +77,43 @@ def finish(
     return Exported(counts.pop(DONE, 0), size, removed, dict(counts))
 
 
-def _lines(stage: ExportStage, kept: Kept, checkpoint: Checkpoint, lists: Lists) -> Iterator[Line]:
+class _Outcomes:
+    """What became of the images of an export, of which all that are kept have a mark."""
+
+    def __init__(self, stage: ExportStage, checkpoint: Checkpoint) -> None:
+        self._stage = stage.name
+        self._checkpoint = checkpoint
+        self._tallies = checkpoint.tally(stage.name)
+
+    def of(self, shard: int, members: Members) -> tuple[list[int], list[int]]:
+        """The members of a shard that have a file, and what has a mark and is kept no longer."""
+        tally = self._tallies.get(shard, {})
+        if tally.keys() == {DONE} and tally[DONE][0] == len(members):
+            return list(members), []  # as it mostly is, and quicker told than from the marks
+        marks = dict(self._checkpoint.marks(self._stage, shard))
+        written = [index for index, mark in marks.items() if mark.outcome == DONE and index in members]
+        return written, [index for index in marks if index not in members]
+
+
+def _lines(stage: ExportStage, kept: Kept, outcomes: _Outcomes, lists: Lists) -> Iterator[Line]:
     for shard, members in kept:
-        indices = _written(_marks(checkpoint, stage, shard, members))
+        indices, _ = outcomes.of(shard, members)
         stage.folder.publish(shard, indices)
         if indices:
             found = stage.fingerprints(shard, indices)
             yield from describe_shard(lists, shard, found, members, stage.rendering)
 
 
-def _remove_unwanted(stage: ExportStage, kept: Kept, checkpoint: Checkpoint) -> int:
+def _remove_unwanted(stage: ExportStage, kept: Kept, outcomes: _Outcomes, checkpoint: Checkpoint) -> int:
     folder = stage.folder
     removed = 0
     for shard, members in kept:
-        marks = dict(checkpoint.marks(stage.name, shard))
-        wanted = {index for index in _written(marks) if index in members}
+        written, unwanted = outcomes.of(shard, members)
         # Of what is not hashed (again, after a repair) nothing is decided: its image stays.
-        removed += folder.prune(shard, wanted, decided=checkpoint.finished("hash", shard))
-        checkpoint.forget(stage.name, [Key(shard, index) for index in marks if index not in members])
+        removed += folder.prune(shard, set(written), decided=checkpoint.finished("hash", shard))
+        checkpoint.forget(stage.name, [Key(shard, index) for index in unwanted])
     return removed
 
 
-def _marks(
-    checkpoint: Checkpoint, stage: ExportStage, shard: int, members: dict[int, int]
-) -> dict[int, Mark]:
+def _marks(checkpoint: Checkpoint, stage: ExportStage, shard: int, members: Members) -> dict[int, Mark]:
     return {index: mark for index, mark in checkpoint.marks(stage.name, shard) if index in members}
-
-
-def _written(marks: dict[int, Mark]) -> list[int]:
-    return [index for index, mark in marks.items() if mark.outcome == DONE]
