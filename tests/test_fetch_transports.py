@@ -16,9 +16,9 @@ import webserver as web
 from webserver import JPEG, Handler, Visit, WebServer, answer, in_turn, raw
 
 from runner.fetch import FetchOptions, Transport, open_transport
-from runner.fetch.decoding import zstd
 from runner.fetch.options import TRANSPORTS
 from runner.fetch.transport import Exchange, Request
+from runner.zstd import zstd
 
 # Seconds for what is expected to end in time, however busy the machine, and for what is expected not to.
 PATIENCE = 60.0

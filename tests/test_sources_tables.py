@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import zstandard
 
 from runner.errors import ListError
 from runner.manifest import Row, read_rows, write_manifests
@@ -24,6 +23,7 @@ from runner.sources import rows
 from runner.sources.options import ListOptions
 from runner.sources.records import MAX_RECORD
 from runner.sources.values import MAX_VALUE, plain
+from runner.zstd import zstd
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 URLS = [f"http://a.example/{number}.jpg" for number in range(3)]
@@ -89,7 +89,7 @@ def test_the_extension_is_not_asked_when_the_format_is_told(path: Path) -> None:
 
 @pytest.mark.parametrize("packing", [".gz", ".zst"])
 def test_packed(path: Path, packing: str) -> None:
-    compress = gzip.compress if packing == ".gz" else zstandard.compress
+    compress = gzip.compress if packing == ".gz" else zstd.compress
     packed = written(path.with_name(path.name + packing), compress(path.read_bytes()))
     assert listed(packed) == CARRIED
     data = packed.read_bytes()
@@ -432,7 +432,7 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
 def test_standard_input(kind: str, pack: Any, tmp_path: Path) -> None:
     """Through a pipe, packed or not."""
     code = (

@@ -3,18 +3,13 @@
 Every decoder stops at the limit, so that a bomb takes no more memory than an honest body.
 """
 
-import sys
 import zlib
 from collections.abc import Callable
 
 import brotli
 
+from ..zstd import zstd
 from .transport import Exchange
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _MAX_LAYERS = 5
 

@@ -14,13 +14,12 @@ from typing import Any, BinaryIO, cast
 from ..errors import ListError
 from ..fetch.sniff import sniff
 from ..manifest import writing_to
+from ..zstd import zstd
 from .places import PACKINGS, Source
 from .remote import RemoteFile
 
 MAX_SPOOL = 16 << 30  # bytes
 _READ_AHEAD = 1 << 20  # bytes
-# Of zstandard data. A KB may stand for 32 MB.
-_PIECE = 1 << 10
 _HEAD = 512
 _BOM = b"\xef\xbb\xbf"
 
@@ -60,6 +59,8 @@ def opened(source: Source, scratch: Path | None) -> Iterator[BinaryIO]:
         raise ListError(
             f"{source.name} is not gzip data: rename it without .gz if it is not packed"
         ) from error
+    except zstd.ZstdError as error:
+        raise ListError(f"{source.name} is not zstandard data, or damaged ({error})") from error
     except (EOFError, zlib.error) as error:
         raise ListError(f"{source.name} is cut off or damaged: get the file again") from error
     except OSError as error:
@@ -87,7 +88,7 @@ def _unpacked(source: Source, raw: BinaryIO) -> BinaryIO:
     if packing == "gzip":
         return _buffered(_Gunzip(fileobj=raw))
     if packing == "zstandard":
-        return _buffered(_Unzstd(raw, source.name))
+        return _buffered(_Unzstd(raw))
     return raw
 
 
@@ -162,49 +163,11 @@ class _Gunzip(gzip.GzipFile):
         return False
 
 
-class _Unzstd(io.RawIOBase):
-    """What zstandard data, of one frame or several, stands for.
+class _Unzstd(zstd.ZstdFile):
+    """The same of zstandard data."""
 
-    The package's own readers take data that is cut off for complete.
-    """
-
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream = stream
-        self._name = name
-        self._packed = b""
-        self._plain = memoryview(b"")
-        self._frame: Any = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._plain and self._more():
-            pass
-        taken = self._plain[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._plain = self._plain[len(taken) :]
-        return len(taken)
-
-    def _more(self) -> bool:
-        """Unpack the next piece; False at the end."""
-        import zstandard
-
-        piece = self._packed or self._stream.read(_PIECE)
-        if not piece:
-            if self._frame is not None:
-                raise EOFError
-            return False
-        if self._frame is None:
-            self._frame = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            self._plain = memoryview(self._frame.decompress(piece))
-        except zstandard.ZstdError as error:
-            raise ListError(f"{self._name} is not zstandard data, or damaged ({error})") from error
-        self._packed = b""
-        if self._frame.eof:
-            self._packed, self._frame = self._frame.unused_data, None
-        return True
+    def seekable(self) -> bool:
+        return False
 
 
 @contextmanager
