@@ -14,7 +14,7 @@ import pytest
 from runner import __version__
 from runner.cli import main
 from runner.cli.completion import SHELLS
-from runner.cli.options import build_parser
+from runner.cli.parser import build_parser
 
 COMMANDS = list(build_parser()._subparsers._group_actions[0].choices.items())
 

@@ -13,7 +13,7 @@ _FILES = ("lists", "ca_bundle")
 def completion(options: Namespace, console: Console) -> int:  # noqa: ARG001
     import shtab  # not for every command
 
-    from .options import build_parser
+    from .parser import build_parser
 
     parser = build_parser()
     for action in _actions(parser):

@@ -14,8 +14,8 @@ from ..engine.stop import Stop
 from ..errors import DamagedError, RunnerError, StageError, StoppedError
 from ..job import ERROR_LOG
 from .commands import Console
-from .options import build_parser
 from .output import Output, OutputError
+from .parser import build_parser
 from .progress import ProgressBar
 from .signals import Interruption
 
