@@ -40,6 +40,7 @@ def run(options: argparse.Namespace, folder: Path, checks: Checks) -> None:
             killed += 1
         finish(Job(folder / "job").export(folder / "out", *EXPORT))
         wrong += digests(folder / "out") != expected
+        print(f"killed {killed} times, {rounds} exports completed, {wrong} of them wrong", flush=True)
     checks.that(killed == options.kills, f"killed {killed} times while it was at work, in {rounds} rounds")
     checks.that(
         not wrong,
