@@ -181,7 +181,7 @@ class Known:
     """What a job holds before rows are added to it: its URLs, where each shard begins, its lines."""
 
     def __init__(self) -> None:
-        from .repeats import SeenUrls  # not above: numpy is no use to those who only read
+        from .seen import SeenUrls  # not above: numpy is no use to those who only read
 
         self.seen = SeenUrls()
         self.starts: list[int] = []

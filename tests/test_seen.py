@@ -3,7 +3,7 @@ import tracemalloc
 
 import numpy as np
 
-from runner.repeats import NEW, DigestTable, SeenUrls
+from runner.seen import NEW, DigestTable, SeenUrls
 
 
 def test_a_repeat_has_the_number_of_the_first_of_its_kind() -> None:
