@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from .carried import Keeper, Lists, Repeats
 from .config import JobConfig
 from .engine.checkpoint import Checkpoint
 from .engine.files import sync_folder
@@ -30,6 +29,7 @@ from .engine.soundness import check_pages
 from .errors import JobError
 from .manifest import Head, Summary, manifest_name, read_head, write_manifests, writing_to
 from .record import DRAFT, RECORD, NoRecordError, Record
+from .repeats import Keeper, Lists, Repeats
 from .sources import rows
 
 ERROR_LOG = "errors.log"

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .carried import Repeats
 from .columns import merge
 from .download import FetchDetail
 from .engine.checkpoint import Checkpoint
@@ -13,6 +12,7 @@ from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
 from .job import JobFolder
 from .manifest import manifest_name, read_rows
+from .repeats import Repeats
 
 STATES = ("stored", "failed", "pending")
 

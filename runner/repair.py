@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import carried
+from . import repeats
 from .engine import checkpoint as checkpoints
 from .engine import shardfile
 from .engine.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ def _replace(folder: JobFolder, path: Path) -> str:
     if path == folder.checkpoint_path:
         checkpoints.rescue(aside, path)
     elif path == folder.repeats_path:
-        carried.rescue(aside, path, [head.rows for head in folder.heads()])
+        repeats.rescue(aside, path, [head.rows for head in folder.heads()])
     else:
         shardfile.rescue(aside, path)
     return f"It is now {aside.name}; what is whole of it is in {path.name} again."

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from . import carried
+from . import repeats
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Key, Mark, Result
 from .engine.notes import NotesCopy
@@ -98,7 +98,7 @@ def _check_repeats(folder: JobFolder) -> Iterator[Finding]:
     except JobError:
         return  # the manifests tell
     lines, rows = folder.lines(heads).lines, [head.rows for head in heads]
-    yield from _findings(folder.repeats_path, lambda path: carried.problem(path, lines, rows))
+    yield from _findings(folder.repeats_path, lambda path: repeats.problem(path, lines, rows))
 
 
 def _check_checkpoint(folder: JobFolder) -> Iterator[Finding]:

@@ -12,7 +12,6 @@ import pictures
 import pytest
 from PIL import Image
 
-from runner.carried import Lists
 from runner.dedup import DedupTable, reduce
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
@@ -26,6 +25,7 @@ from runner.export.update import Exported, finish, prepare
 from runner.hashing import HashStage, fingerprint
 from runner.manifest import Row, write_manifests
 from runner.options import ExportOptions, Filters, Rendering, Selection
+from runner.repeats import Lists
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(4)]
 PNG = pictures.encode(pictures.photo(10), "PNG")

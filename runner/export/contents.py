@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..carried import Lists
 from ..engine.items import CRASHED, Key
 from ..engine.shardfile import read_payloads, shard_file
 from ..errors import StoreError
 from ..fingerprint import Fingerprint
 from ..manifest import read_head, read_rows
 from ..options import Rendering
+from ..repeats import Lists
 from .kept import Kept
 from .metadata import Line, describe_shard
 from .stage import Source, Unwritable, file_of, read_fingerprints, recipe_for

@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..carried import Lists
 from ..columns import merge
 from ..engine.items import Key
 from ..fingerprint import Fingerprint
 from ..manifest import Row
 from ..options import Rendering
+from ..repeats import Lists
 from .folder import METADATA, image_name
 from .output import Output
 

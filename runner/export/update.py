@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..carried import Lists
 from ..engine.checkpoint import Checkpoint
 from ..engine.items import DONE, Key, Mark
+from ..repeats import Lists
 from .kept import Kept
 from .metadata import Line, describe_shard, write_metadata
 from .stage import ExportStage, recipe_for
