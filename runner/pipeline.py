@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from .add import append
 from .config import JobConfig, check_workers
 from .download import DownloadStage
 from .engine.feed import MOST_OPEN
@@ -18,7 +19,6 @@ from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
 from .errors import UsageError
-from .growth import append
 from .job import JobFolder
 from .listing import ListedItem, list_items
 from .manifest import Summary

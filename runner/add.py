@@ -1,4 +1,4 @@
-"""Growth: what is new in further lists becomes further shards of a job."""
+"""Add: what is new in further lists becomes further shards of a job."""
 
 from collections.abc import Sequence
 
