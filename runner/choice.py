@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from .engine.shardfile import read_payloads, shard_file
 from .engine.soundness import check_pages
+from .export_options import Filters, Selection
 from .fingerprint import RECORD_FIELDS
 from .hamming import Hashes, leaders
-from .options import Filters, Selection
 from .paircache import POSITION, PairCache, Positions
 
 # The pHash of a photograph has exactly half of its bits set; ties at the median, that is a flat, striped or

@@ -29,7 +29,7 @@ from .engine.files import sync_folder
 from .engine.items import Key
 from .engine.soundness import check_pages
 from .engine.store import Store
-from .options import Selection
+from .export_options import Selection
 from .paircache import PairCache
 
 TABLES = ("kept", "duplicates", "phash", "sha256", "meta")

@@ -17,7 +17,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from .options import MAX_RADIUS
+from .export_options import MAX_RADIUS
 from .paircache import POSITION, PairCache, Pairs, Positions
 
 Hashes = npt.NDArray[np.uint64]

@@ -19,10 +19,10 @@ from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
 from .errors import UsageError
+from .export_options import ExportOptions, Filters, Rendering, Selection, take
 from .job import JobFolder
 from .listing import ListedItem, list_items
 from .manifest import Summary
-from .options import ExportOptions, Filters, Rendering, Selection, take
 from .retry import Verdict, forget, judge
 from .session import Listener, Session, keep_one_recipe, nobody
 from .status import Status, read_status

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 from .engine.items import DONE
 from .engine.shardfile import ShardFile, read_payloads, shard_file
 from .errors import JobError, StoreError, UsageError
+from .export_options import Filters, Selection, take
 from .job import JobFolder
 from .manifest import Row, Rows, manifest_name, read_rows
-from .options import Filters, Selection, take
 from .urls import normal_form
 
 if TYPE_CHECKING:

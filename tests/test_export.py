@@ -22,9 +22,9 @@ from runner.export.kept import Kept
 from runner.export.output import LocalFolder, claim
 from runner.export.stage import ExportStage
 from runner.export.update import Exported, finish, prepare
+from runner.export_options import ExportOptions, Filters, Rendering, Selection
 from runner.hashing import HashStage, fingerprint
 from runner.manifest import Row, write_manifests
-from runner.options import ExportOptions, Filters, Rendering, Selection
 from runner.repeats import Lists
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(4)]

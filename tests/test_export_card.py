@@ -11,7 +11,7 @@ from jobs import make_job
 import runner
 from runner.export.card import Settings, _size_category
 from runner.export.hosts import Hosts
-from runner.options import ExportOptions, Filters, Rendering, Selection
+from runner.export_options import ExportOptions, Filters, Rendering, Selection
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(4)]
 SMALL = pictures.encode(pictures.photo(21, (64, 48)))

@@ -11,9 +11,9 @@ from PIL import ExifTags, Image, ImageCms
 
 from runner.export.convert import Unencodable, render
 from runner.export.stage import recipe_for
+from runner.export_options import Rendering
 from runner.hashing import fingerprint
 from runner.imaging import Undecodable
-from runner.options import Rendering
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # A profile is judged by the colour space that its header names.

@@ -35,7 +35,7 @@ from runner.export.contents import Contents
 from runner.export.kept import Kept
 from runner.export.output import LocalFolder
 from runner.export.shards import ShardsExport, ShardStage
-from runner.options import ExportOptions, Rendering
+from runner.export_options import ExportOptions, Rendering
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(8)]
 PNG = pictures.encode(pictures.photo(20), "PNG")

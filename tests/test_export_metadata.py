@@ -9,9 +9,9 @@ import pictures
 from runner.engine.items import Key
 from runner.export.metadata import OWN_COLUMNS, Line, describe, write_metadata
 from runner.export.output import LocalFolder
+from runner.export_options import Rendering
 from runner.hashing import fingerprint
 from runner.manifest import Row
-from runner.options import Rendering
 
 PRINT = fingerprint(pictures.encode(pictures.photo(1)))
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import READING, JobConfig
 from ..engine.stop import Stop
+from ..export_options import ExportOptions, Filters, Rendering, Selection
 from ..fetch.options import FetchOptions
 from ..listing import ListedItem
 from ..manifest import Summary
-from ..options import ExportOptions, Filters, Rendering, Selection
 from ..pipeline import ExportReport, Job
 from ..retry import Verdict
 from ..sources.options import ListOptions

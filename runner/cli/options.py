@@ -7,11 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from ..config import CHANGEABLE, JobConfig
-from ..fetch.options import TRANSPORTS, FetchOptions
-from ..options import (
+from ..export_options import (
     ENCODINGS,
-    FORMATS,
-    LAYOUTS,
+    EXPORT_FORMATS,
+    IMAGE_FORMATS,
     POLICIES,
     RESIZES,
     ExportOptions,
@@ -19,6 +18,7 @@ from ..options import (
     Rendering,
     Selection,
 )
+from ..fetch.options import TRANSPORTS, FetchOptions
 from ..sources.options import FORMATS as LIST_FORMATS
 from ..sources.options import ListOptions
 from . import values
@@ -45,7 +45,7 @@ _FILTERS: Rows = (
     ("--min-area", int, "PIXELS", "at least, width times height"),
     ("--max-area", int, "PIXELS", "at most, width times height"),
     ("--max-aspect", float, "RATIO", "at most, longer by shorter side"),
-    ("--formats", values.formats, "KIND,...", f"only these, of {', '.join(FORMATS)}, as stored"),
+    ("--formats", values.formats, "KIND,...", f"only these, of {', '.join(IMAGE_FORMATS)}, as stored"),
     ("--min-bytes", values.size, "SIZE", "at least, of the stored file, such as 5kB"),
     ("--max-bytes", values.size, "SIZE", "at most, of the stored file"),
 )
@@ -146,7 +146,7 @@ def add_writing(parser: ArgumentParser) -> None:
     add("--encode", choices=ENCODINGS, default=Rendering.encode, help="(%(default)s)")
     add(
         "--format",
-        choices=LAYOUTS,
+        choices=EXPORT_FORMATS,
         default=ExportOptions.format,
         help="image files, a tar or a parquet file per shard, or the metadata alone (%(default)s)",
     )

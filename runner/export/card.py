@@ -13,7 +13,7 @@ from typing import Any
 
 from ..dedup import Reduction
 from ..engine.checkpoint import Checkpoint
-from ..options import ExportOptions, Selection
+from ..export_options import ExportOptions, Selection
 from .formats import Plan
 from .hosts import Hosts
 from .output import Output, digest

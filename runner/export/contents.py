@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeVar
 from ..engine.items import CRASHED, Key
 from ..engine.shardfile import read_payloads, shard_file
 from ..errors import StoreError
+from ..export_options import Rendering
 from ..fingerprint import Fingerprint
 from ..manifest import read_head, read_rows
-from ..options import Rendering
 from ..repeats import Lists
 from .kept import Kept
 from .metadata import Line, describe_shard

@@ -5,9 +5,9 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from ..export_options import Rendering, Size
 from ..fingerprint import Fingerprint
 from ..imaging import MAX_PIXELS, Undecodable, displayed, open_image, untrusted
-from ..options import Rendering, Size
 
 # JPEG holds EXIF in one segment of so many bytes, a profile in up to 255 with 14 bytes of their own each.
 _MAX_EXIF_BYTES = 65_533

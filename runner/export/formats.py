@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..engine.checkpoint import Checkpoint
 from ..errors import UsageError
-from ..options import ExportOptions
+from ..export_options import ExportOptions
 from .column_types import Columns, columns_of
 from .contents import Contents
 from .exporter import Exporter, FolderExport, TableExport

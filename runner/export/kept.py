@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dedup import DedupTable
-from ..options import ExportOptions
+from ..export_options import ExportOptions
 
 Keys = npt.NDArray[np.uint64]
 

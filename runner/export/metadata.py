@@ -12,9 +12,9 @@ from typing import Any
 
 from ..columns import merge
 from ..engine.items import Key
+from ..export_options import Rendering
 from ..fingerprint import Fingerprint
 from ..manifest import Row
-from ..options import Rendering
 from ..repeats import Lists
 from .folder import METADATA, image_name
 from .output import Output

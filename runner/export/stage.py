@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ..engine.items import DONE, Item, Key, Mark, Result
 from ..engine.shardfile import read_payloads, shard_file
+from ..export_options import Encoding, Rendering
 from ..fingerprint import Fingerprint
-from ..options import Encoding, Rendering
 from .output import ImageFiles, Output, digest
 
 VERBATIM = "verbatim"

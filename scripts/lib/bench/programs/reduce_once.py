@@ -6,7 +6,7 @@ from pathlib import Path
 from clock import Clock
 
 from runner.dedup import reduce
-from runner.options import Selection
+from runner.export_options import Selection
 
 
 def main(hashes: Path, table: Path, radius: int) -> None:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from .errors import UsageError
 
 MAX_RADIUS = 8
-FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
+IMAGE_FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
 POLICIES = ("near", "phash", "bytes", "none")
 RESIZES = ("no", "keep_ratio", "keep_ratio_largest", "border", "center_crop")
 ENCODINGS = ("jpg", "png", "webp")
-LAYOUTS = ("folder", "webdataset", "parquet", "jsonl", "csv")
+EXPORT_FORMATS = ("folder", "webdataset", "parquet", "jsonl", "csv")
 # The longest side that a JPEG can have.
 MAX_SIZE = 65_535
 
@@ -33,7 +33,7 @@ class Filters:
     ``min_side``, ``max_side``    the shorter side at least, the longer at most, in pixels as displayed
     ``min_area``, ``max_area``    width times height
     ``max_aspect``                longer by shorter side, at most
-    ``formats``                   only these of ``FORMATS``, as stored
+    ``formats``                   only these of ``IMAGE_FORMATS``, as stored
     ``min_bytes``, ``max_bytes``  of the stored file
 
     Raises UsageError for a format that does not exist and for numbers that make no sense.
@@ -49,10 +49,11 @@ class Filters:
     max_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        unknown = set(self.formats or ()) - set(FORMATS)
+        unknown = set(self.formats or ()) - set(IMAGE_FORMATS)
         if unknown:
             raise UsageError(
-                f"No image format is called {', '.join(sorted(unknown))}: there are {', '.join(FORMATS)}."
+                f"No image format is called {', '.join(sorted(unknown))}: "
+                f"there are {', '.join(IMAGE_FORMATS)}."
             )
         for name, limit in self.limits().items():
             least = 1 if name == "max_aspect" else 0
@@ -177,8 +178,10 @@ class ExportOptions:
     rendering: Rendering = field(default_factory=Rendering)
 
     def __post_init__(self) -> None:
-        if self.format not in LAYOUTS:
-            raise UsageError(f"No export format is called {self.format!r}: choose {', '.join(LAYOUTS)}.")
+        if self.format not in EXPORT_FORMATS:
+            raise UsageError(
+                f"No export format is called {self.format!r}: choose {', '.join(EXPORT_FORMATS)}."
+            )
         if self.caption_col is not None and self.format != "webdataset":
             raise UsageError("--caption-col names the texts in a WebDataset: give --format webdataset too.")
         for name, number in (("limit", self.limit), ("sample", self.sample)):

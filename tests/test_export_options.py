@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runner.errors import UsageError
-from runner.options import ExportOptions, Filters, Rendering, Selection
+from runner.export_options import ExportOptions, Filters, Rendering, Selection
 
 
 @pytest.mark.parametrize(
