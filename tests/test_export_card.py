@@ -10,7 +10,7 @@ from jobs import make_job
 
 import runner
 from runner.export.card import Settings, _size_category
-from runner.export.hosts import Hosts
+from runner.export.host_counts import HostCounts
 from runner.export_options import ExportOptions, Filters, Rendering, Selection
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(4)]
@@ -134,7 +134,7 @@ def test_killed_before_it_is_written_it_is_still_known(
 
 
 def test_hosts_are_what_a_url_says_and_nothing_worse() -> None:
-    hosts = Hosts()
+    hosts = HostCounts()
     hosts.count(
         [
             "http://user:secret@A.example:80/x",

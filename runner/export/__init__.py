@@ -11,6 +11,8 @@
     shards.py                         a file per shard: the same; webdataset.py, parquet.py: what is in it
     tables.py                         metadata alone
     metadata.py, column_types.py      what is told of an image
+    card.py, host_counts.py           what is told of the whole
+    formats.py, exporter.py           one of these for each format
     contents.py, kept.py              what goes into an export
     output.py, remote.py              where it goes
 

@@ -15,7 +15,7 @@ from ..dedup import Reduction
 from ..engine.checkpoint import Checkpoint
 from ..export_options import ExportOptions, Selection
 from .formats import Plan
-from .hosts import Hosts
+from .host_counts import HostCounts
 from .output import Output, digest
 from .update import Exported
 
@@ -89,7 +89,7 @@ def _split(hashes: bytes) -> set[bytes]:
     return {hashes[at : at + width] for at in range(0, len(hashes), width)}
 
 
-def card(plan: Plan, settings: Settings, origin: Origin, exported: Exported, hosts: Hosts) -> str:
+def card(plan: Plan, settings: Settings, origin: Origin, exported: Exported, hosts: HostCounts) -> str:
     """The text of a card."""
     parts = [
         "\n".join(["---", *_front_matter(plan, exported.images), "---"]),
@@ -128,7 +128,7 @@ def _size_category(images: int) -> str:
     return f"{_SIZES[rank - 1]}<n<{_SIZES[rank]}" if rank < len(_SIZES) else "n>1B"
 
 
-def _from(origin: Origin, hosts: Hosts) -> str:
+def _from(origin: Origin, hosts: HostCounts) -> str:
     failed = sum(origin.failed.values())
     pending = origin.urls - origin.stored - failed
     return (
@@ -138,7 +138,7 @@ def _from(origin: Origin, hosts: Hosts) -> str:
     )
 
 
-def _hosts(hosts: Hosts) -> list[tuple[str, str]]:
+def _hosts(hosts: HostCounts) -> list[tuple[str, str]]:
     shown = hosts.top(HOSTS_SHOWN)
     rows = [(f"`{host}`", f"{count:,}") for host, count in shown]
     if len(hosts) > len(shown):

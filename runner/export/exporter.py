@@ -8,7 +8,7 @@ from ..engine.checkpoint import Checkpoint
 from ..engine.items import Mark, Stage
 from ..engine.plan import Work
 from .contents import Contents
-from .hosts import Hosts
+from .host_counts import HostCounts
 from .output import Output
 from .stage import ExportStage
 from .tables import Table
@@ -32,7 +32,7 @@ class Run(NamedTuple):
 class Exporter(Protocol):
     """One export in one format, from what is there already to what is wanted."""
 
-    hosts: Hosts
+    hosts: HostCounts
     """Known once it is finished."""
 
     def runs(self) -> Iterator[Run]:
@@ -48,7 +48,7 @@ class FolderExport:
     """An image file for each image, and ``metadata.jsonl``."""
 
     def __init__(self, stage: ExportStage, contents: Contents, wanted: int, checkpoint: Checkpoint) -> None:
-        self.hosts = Hosts()
+        self.hosts = HostCounts()
         self._stage = stage
         self._contents = contents
         self._wanted = wanted
@@ -67,7 +67,7 @@ class TableExport:
     """Metadata alone: there is nothing to run."""
 
     def __init__(self, table: Table, contents: Contents, out: Output) -> None:
-        self.hosts = Hosts()
+        self.hosts = HostCounts()
         self._table = table
         self._contents = contents
         self._out = out

@@ -18,7 +18,7 @@ from ..engine.checkpoint import Checkpoint
 from ..engine.items import CRASHED, DONE, Item, Key, Mark, Result
 from .contents import Contents, Sample
 from .exporter import Run
-from .hosts import Hosts
+from .host_counts import HostCounts
 from .output import ImageFiles, Output, digest
 from .stage import ExportStage, Source, Unwritable, file_of, recipe_for
 from .update import Exported
@@ -150,7 +150,7 @@ class ShardsExport:
     """An export of files that hold a shard each."""
 
     def __init__(self, stage: ShardStage, wanted: int, checkpoint: Checkpoint) -> None:
-        self.hosts = Hosts()
+        self.hosts = HostCounts()
         self._stage = stage
         self._wanted = wanted
         self._kept = stage.contents.kept

@@ -11,7 +11,7 @@ _HOST = re.compile(r"[a-z]+://(?:[^/?#]*@)?(\[[^\]]*\]|[^/?#:]*)", re.IGNORECASE
 _ODD = re.compile(r"[^\w.:\[\]-]")
 
 
-class Hosts:
+class HostCounts:
     """Counts images by host. Takes some 100 bytes per host."""
 
     def __init__(self) -> None:
