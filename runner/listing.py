@@ -71,21 +71,21 @@ class ListedItem:
 
 
 def list_items(
-    folder: JobFolder, *, state: str | None = None, reason: str | None = None, details: bool = True
+    folder: JobFolder, *, state: str | None = None, reason: str | None = None
 ) -> Iterator[ListedItem]:
-    """Every item in order, or those of a state or a reason; ``details`` adds what the hash pass found."""
+    """Every item in order, or those of a state or a reason."""
     with folder.reader() as checkpoint, folder.repeats() as repeats:
         for head in folder.heads():
-            for item in _list_shard(folder, checkpoint, repeats, head.shard, details):
+            for item in _list_shard(folder, checkpoint, repeats, head.shard):
                 if (state is None or item.state == state) and (reason is None or item.reason == reason):
                     yield item
 
 
 def _list_shard(
-    folder: JobFolder, checkpoint: Checkpoint | None, repeats: Repeats, shard: int, details: bool
+    folder: JobFolder, checkpoint: Checkpoint | None, repeats: Repeats, shard: int
 ) -> Iterator[ListedItem]:
     marks = dict(checkpoint.marks("download", shard)) if checkpoint else {}
-    found = _findings(folder, checkpoint, shard) if checkpoint and details else {}
+    found = _findings(folder, checkpoint, shard) if checkpoint else {}
     for index, row in enumerate(read_rows(folder.manifests / manifest_name(shard))):
         further = repeats.of(Key(shard, index), row)
         yield ListedItem(shard, index, row.url, row.columns, further, marks.get(index), found.get(index, {}))

@@ -28,14 +28,8 @@ BUSY = frozenset({429, 503})
 TRANSIENT = frozenset(
     {"timeout", "connect", "truncated"} | {f"http_{code}" for code in (408, 429, 500, 502, 503, 504)}
 )
-# ... and those that rarely do: asked once more.
+# ... and those that rarely do: asked once more. Whatever is in neither is final.
 DOUBTFUL = frozenset({"dns", "protocol"})
-
-# What is left does not pass, like any other ``http_<code>``.
-PERMANENT = frozenset(
-    {"blocked_address", "empty", "encoding", "hash_mismatch", "invalid_url", "not_image", "redirects"}
-    | {"robots_tag", "scheme", "tls", "too_large"}
-)
 
 # Without an answer these are signs that nobody is there.
 SILENCE = frozenset({"dns", "connect", "tls", "truncated"})
