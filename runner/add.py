@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from .engine.files import sync_folder
 from .errors import JobError
 from .job import PARTIAL, SCRATCH, JobFolder
-from .manifest import Known, Summary, manifest_name, write_manifests, writing_to
+from .manifest import Known, Summary, manifest_file, write_manifests, writing_to
 from .record import RECORD
 from .sources import rows
 from .sources.options import ListOptions
@@ -35,7 +35,7 @@ def append(folder: JobFolder, lists: Sequence[str], options: ListOptions) -> Sum
         record = folder.record.grown(summary)
         with writing_to(folder.path):
             for shard in range(folder.record.shards, record.shards):
-                (partial / manifest_name(shard)).rename(folder.manifests / manifest_name(shard))
+                manifest_file(partial, shard).rename(manifest_file(folder.manifests, shard))
             sync_folder(folder.manifests)
         folder.rewrite(record)
     finally:

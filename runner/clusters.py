@@ -12,7 +12,7 @@ from .engine.items import Key
 from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
 from .job import JobFolder
-from .manifest import manifest_name, read_rows
+from .manifest import manifest_file, read_rows
 from .paircache import Positions
 
 # Images looked up together, roughly; each time every manifest is read once.
@@ -88,7 +88,7 @@ def _look_up(folder: JobFolder, choice: Choice, positions: Positions) -> Details
         wanted[key >> 32].append(key & 0xFFFFFFFF)
     details: Details = {}
     for shard, indices in wanted.items():
-        rows = read_rows(folder.manifests / manifest_name(shard), indices)
+        rows = read_rows(manifest_file(folder.manifests, shard), indices)
         records = read_payloads(shard_file(folder.hashes, shard), indices)
         for row, (index, record) in zip(rows, records, strict=True):
             details[shard << 32 | index] = row.url, Fingerprint.unpack(record)

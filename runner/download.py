@@ -14,7 +14,7 @@ from .fetch.hosts import Hosts, News, Signal
 from .fetch.policy import Digest, Fail, Fetch, Follow, Policy, Retry, Store
 from .fetch.quota import Quota
 from .fetch.transport import Exchange
-from .manifest import Row, manifest_name, read_rows
+from .manifest import Row, manifest_file, read_rows
 from .shelf import Leisure, Shelf
 from .sources.columns import name_in_job
 from .sources.options import DigestColumn
@@ -72,7 +72,7 @@ class DownloadStage:
         return self.options.timeout * 2 + 30
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[Wanted]]:
-        rows = read_rows(self.manifests / manifest_name(shard), indices)
+        rows = read_rows(manifest_file(self.manifests, shard), indices)
         for index, row in zip(indices, rows, strict=True):
             yield Item(Key(shard, index), Wanted(row.url, self._digest(row)))
 

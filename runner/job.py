@@ -27,7 +27,7 @@ from .engine.files import sync_folder
 from .engine.lock import Lock, is_locked, owner
 from .engine.soundness import check_pages
 from .errors import JobError
-from .manifest import Head, Summary, manifest_name, read_head, write_manifests, writing_to
+from .manifest import Head, Summary, manifest_file, read_head, write_manifests, writing_to
 from .record import DRAFT, RECORD, NoRecordError, Record
 from .repeats import Keeper, Lists, Repeats
 from .sources import rows
@@ -108,7 +108,7 @@ class JobFolder:
         """Be the one running parent. Raises BusyError."""
         with Lock(self.lock_path):
             self.sweep()
-            if (self.manifests / manifest_name(self.record.shards)).exists():
+            if manifest_file(self.manifests, self.record.shards).exists():
                 raise JobError(
                     f"{self.path / RECORD} is older than the manifests, which are more than the "
                     f"{self.record.shards} that it tells of: restore all of them from one copy."
@@ -162,7 +162,7 @@ class JobFolder:
 
     def manifest_paths(self) -> list[Path]:
         """Where every manifest is, or should be."""
-        return [self.manifests / manifest_name(shard) for shard in range(self.record.shards)]
+        return [manifest_file(self.manifests, shard) for shard in range(self.record.shards)]
 
     def lines(self, heads: Sequence[Head]) -> Summary:
         """What became of the lines of all the job's lists."""

@@ -11,7 +11,7 @@ from .engine.items import DONE, Key, Mark
 from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
 from .job import JobFolder
-from .manifest import manifest_name, read_rows
+from .manifest import manifest_file, read_rows
 from .repeats import Repeats
 
 STATES = ("stored", "failed", "pending")
@@ -86,7 +86,7 @@ def _list_shard(
 ) -> Iterator[ListedItem]:
     marks = dict(checkpoint.marks("download", shard)) if checkpoint else {}
     found = _findings(folder, checkpoint, shard) if checkpoint else {}
-    for index, row in enumerate(read_rows(folder.manifests / manifest_name(shard))):
+    for index, row in enumerate(read_rows(manifest_file(folder.manifests, shard))):
         further = repeats.of(Key(shard, index), row)
         yield ListedItem(shard, index, row.url, row.columns, further, marks.get(index), found.get(index, {}))
 

@@ -74,8 +74,9 @@ class Summary(NamedTuple):
         return self.items + self.repeats + self.blank
 
 
-def manifest_name(shard: int) -> str:
-    return f"{shard:05d}.jsonl"
+def manifest_file(folder: Path, shard: int) -> Path:
+    """Path of a shard's manifest."""
+    return folder / f"{shard:05d}.jsonl"
 
 
 # -- reading --
@@ -304,7 +305,7 @@ class _Writer:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._temporary.replace(self._folder / manifest_name(self._shard))
+            self._temporary.replace(manifest_file(self._folder, self._shard))
             self._file = None
             self._shard += 1
         self.total = Summary(
@@ -324,7 +325,7 @@ class _Writer:
 
     @property
     def _temporary(self) -> Path:
-        return self._folder / f"{manifest_name(self._shard)}.tmp"
+        return manifest_file(self._folder, self._shard).with_suffix(".jsonl.tmp")
 
     def _add(self, row: Row) -> None:
         # A full manifest stays open until the next row, and so counts the repeats that come between.

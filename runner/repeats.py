@@ -25,7 +25,7 @@ from .engine.items import Key
 from .engine.seal import SealError, seal, unseal
 from .engine.store import Store
 from .engine.wreck import Wreck
-from .manifest import Repeat, Row, manifest_name, read_rows
+from .manifest import Repeat, Row, manifest_file, read_rows
 
 Columns = dict[str, Any]
 
@@ -125,7 +125,7 @@ class Lists:
     lines: int
 
     def manifest(self, shard: int) -> Path:
-        return self.manifests / manifest_name(shard)
+        return manifest_file(self.manifests, shard)
 
     def rows(self, shard: int, indices: Sequence[int]) -> Iterator[tuple[Row, list[Columns]]]:
         """Rows of a shard (ascending), each with what its repeats carried, where that is something else."""

@@ -16,7 +16,7 @@ from .engine.shardfile import ShardFile, read_payloads, shard_file
 from .errors import JobError, StoreError, UsageError
 from .export_options import Filters, Selection, take
 from .job import JobFolder
-from .manifest import Row, Rows, manifest_name, read_rows
+from .manifest import Row, Rows, manifest_file, read_rows
 from .urls import normal_form
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Images:
         self._batches = batches
         self._verify = verify
         self._urls: _UrlIndex | None = None
-        self._rows = _PerShard(lambda shard: Rows(manifests / manifest_name(shard)))
+        self._rows = _PerShard(lambda shard: Rows(manifest_file(manifests, shard)))
         self._files = _PerShard(lambda shard: ShardFile(shard_file(batches, shard), readonly=True))
 
     def __len__(self) -> int:
@@ -124,7 +124,7 @@ class Images:
     def __iter__(self) -> Iterator[Image]:
         """One after the other, which reads whole stretches of the files: the quickest way to see them all."""
         for shard, indices in _by_shard(self._keys):
-            rows = read_rows(self._manifests / manifest_name(shard), indices)
+            rows = read_rows(manifest_file(self._manifests, shard), indices)
             bodies = read_payloads(shard_file(self._batches, shard), indices)
             for index, row in zip(indices, rows, strict=True):
                 stored, body = next(bodies, (None, b""))
@@ -147,7 +147,7 @@ class Images:
 
     def _list_urls(self) -> Iterator[str]:
         for shard, indices in _by_shard(self._keys):
-            for row in read_rows(self._manifests / manifest_name(shard), indices):
+            for row in read_rows(manifest_file(self._manifests, shard), indices):
                 yield row.url
 
     def _part(self, span: slice) -> "Images":

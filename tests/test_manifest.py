@@ -8,7 +8,7 @@ import pytest
 
 from runner.engine.items import Key
 from runner.errors import DiskFullError, JobError, ListError, StoreError
-from runner.manifest import Known, Repeat, Row, manifest_name, read_head, read_rows, write_manifests
+from runner.manifest import Known, Repeat, Row, manifest_file, read_head, read_rows, write_manifests
 
 
 def row(number: int) -> Row:
@@ -90,7 +90,7 @@ def test_urls_seen_before_are_repeats(tmp_path: Path) -> None:
 def test_nothing_but_urls_seen_before_makes_no_shard(tmp_path: Path) -> None:
     write_manifests([row(1)], tmp_path, 10)
     known = Known()
-    known.add_shard(tmp_path / manifest_name(0))
+    known.add_shard(manifest_file(tmp_path, 0))
     assert write_manifests([row(1), None], tmp_path, 10, known) == (0, 1, 1, 0)
     assert len(manifests(tmp_path)) == 1
 
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_wanted_rows_alone(tmp_path: Path) -> None:
     write_manifests(map(row, range(10)), tmp_path, 10)
-    path = tmp_path / manifest_name(0)
+    path = manifest_file(tmp_path, 0)
     assert list(read_rows(path, [0, 3, 4, 9])) == [row(0), row(3), row(4), row(9)]
     assert list(read_rows(path, range(10))) == list(read_rows(path))
     assert list(read_rows(path, [])) == []
