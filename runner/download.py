@@ -1,6 +1,7 @@
 """The download stage: manifests/ -> batches/."""
 
 import random
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -8,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from .engine.feed import MOST_OPEN
 from .engine.items import DONE, Item, Items, Key, Mark, Result
+from .errors import UsageError
 from .fetch import FetchOptions, Transport, open_transport
 from .fetch.hosts import Hosts, News, Signal
 from .fetch.policy import Digest, Fail, Fetch, Follow, Policy, Retry, Store
@@ -24,9 +27,27 @@ from .sources.options import DigestColumn
 MAX_WAITING = 4096
 MAX_SHELVES = 4096
 
+# Files that a worker has open beside its connections: its own, those of name servers, and those of each shard
+# that it works on.
+_OTHER_FILES = 24
+_FILES_OF_A_SHARD = 4
+
 # Seconds between looks at the feed while it has nothing, and between signs of life.
 _FEED_PAUSE = 0.05
 _LIFE_SIGN = 1.0
+
+
+def lent_connections(connections: int, workers: int, shards: int) -> int:
+    """How many a worker may have: with fewer shards than workers also those of the workers that get none.
+
+    Raises UsageError where so few open files are allowed that there can be none at all.
+    """
+    lent = connections * max(workers, 1) // max(min(workers, shards), 1)
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    room = allowed - _OTHER_FILES - _FILES_OF_A_SHARD * min(shards, MOST_OPEN)
+    if room < 1:
+        raise UsageError(f"At most {allowed} open files are allowed: raise `ulimit -n`.")
+    return min(max(lent, connections), room)
 
 
 class FetchDetail(NamedTuple):

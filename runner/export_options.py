@@ -21,11 +21,6 @@ Encoding = Literal["jpg", "png", "webp"]
 Size = tuple[int, int]
 
 
-def take(kind: type, options: dict[str, Any]) -> dict[str, Any]:
-    """Take those that are fields of a class out of a flat set of options."""
-    return {entry.name: options.pop(entry.name) for entry in fields(kind) if entry.name in options}
-
-
 @dataclass(frozen=True)
 class Filters:
     """What is left out before anything is chosen; None is no limit.
@@ -193,3 +188,17 @@ class ExportOptions:
     def count(self, kept: int) -> int:
         """How many of so many kept images are written."""
         return min(number for number in (kept, self.sample, self.limit) if number is not None)
+
+
+def take_selection(options: dict[str, Any]) -> Selection:
+    """Take what is chosen out of a flat set of options."""
+    return Selection(**_take(Selection, options), filters=Filters(**_take(Filters, options)))
+
+
+def take_writing(options: dict[str, Any]) -> ExportOptions:
+    """Take what is written out of a flat set of options."""
+    return ExportOptions(**_take(ExportOptions, options), rendering=Rendering(**_take(Rendering, options)))
+
+
+def _take(kind: type, options: dict[str, Any]) -> dict[str, Any]:
+    return {entry.name: options.pop(entry.name) for entry in fields(kind) if entry.name in options}

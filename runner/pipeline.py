@@ -4,7 +4,6 @@ Each step goes on where it was left, whatever ended it, and touches nothing that
 """
 
 import os
-import resource
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .add import append
 from .config import JobConfig, check_workers
-from .download import DownloadStage
-from .engine.feed import MOST_OPEN
+from .download import DownloadStage, lent_connections
 from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
 from .errors import UsageError
-from .export_options import ExportOptions, Filters, Rendering, Selection, take
+from .export_options import ExportOptions, Selection, take_selection, take_writing
 from .job import JobFolder
 from .listing import ListedItem, list_items
 from .manifest import Summary
@@ -35,12 +33,6 @@ if TYPE_CHECKING:
     from .export.output import Output
     from .export.update import Exported
     from .verify import Finding
-
-
-# Files that a worker has open beside its connections: its own, those of name servers, and those of each shard
-# that it works on.
-OTHER_FILES = 24
-FILES_OF_A_SHARD = 4
 
 
 class ExportReport(NamedTuple):
@@ -156,16 +148,16 @@ class Job:
         from .export.formats import plan
         from .export.output import claim, output_for
 
-        selection, settings = _export_options(options)
+        selection, writing = _export_options(options)
         folder = self.folder
         with self._session(workers, progress, stop) as session:
             job = folder.path.resolve()
             output = output_for(out, job)
-            planned = plan(settings, folder.manifest_paths(), folder.lists().have_repeats)
+            planned = plan(writing, folder.manifest_paths(), folder.lists().have_repeats)
             if session.workers and output.in_this_process:
                 raise UsageError(f"Worker processes do not see {output.name}: give --workers 0.")
             if not dry_run:
-                claim(output, job, session.checkpoint, settings.format)
+                claim(output, job, session.checkpoint, writing.format)
             self._hash(session)
             undecodable = session.failures("hash")
             shards = [head.shard for head in folder.heads()]
@@ -173,10 +165,10 @@ class Job:
                 _, reduction = dedup.preview(
                     folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards
                 )
-                return ExportReport(undecodable, reduction, settings.count(reduction.unique), None)
+                return ExportReport(undecodable, reduction, writing.count(reduction.unique), None)
             reduction = dedup.reduce(folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards)
-            exported = self._export(session, output, planned, Settings(selection, settings), reduction)
-        return ExportReport(undecodable, reduction, settings.count(reduction.unique), exported)
+            exported = self._export(session, output, planned, Settings(selection, writing), reduction)
+        return ExportReport(undecodable, reduction, writing.count(reduction.unique), exported)
 
     def _export(
         self,
@@ -273,16 +265,10 @@ class Job:
             yield Session(checkpoint, size, progress or nobody, stop or Stop())
 
     def _download_stage(self, workers: int, shards: int) -> DownloadStage:
-        """With fewer shards than workers, those that work get the connections of those that cannot."""
-        fetch = self.folder.config.fetch
-        fetch.check_files()
-        lent = fetch.connections * max(workers, 1) // max(min(workers, shards), 1)
-        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        room = allowed - OTHER_FILES - FILES_OF_A_SHARD * min(shards, MOST_OPEN)
-        if room < 1:
-            raise UsageError(f"At most {allowed} open files are allowed: raise `ulimit -n`.")
-        fetch = replace(fetch, connections=min(max(lent, fetch.connections), room))
         folder = self.folder
+        fetch = folder.config.fetch
+        fetch.check_files()
+        fetch = replace(fetch, connections=lent_connections(fetch.connections, workers, shards))
         digests = folder.config.lists.digest
         return DownloadStage(folder.manifests, folder.batches, folder.hosts, fetch, digests)
 
@@ -306,9 +292,7 @@ def _several(lists: str | Path | Sequence[str | Path]) -> list[str]:
 
 def _export_options(options: dict[str, Any]) -> tuple[Selection, ExportOptions]:
     """Sort a flat set of options into what is chosen and what is written."""
-
-    selection = Selection(**take(Selection, options), filters=Filters(**take(Filters, options)))
-    settings = ExportOptions(**take(ExportOptions, options), rendering=Rendering(**take(Rendering, options)))
+    selection, writing = take_selection(options), take_writing(options)
     if options:
         raise UsageError(f"There is no option called {', '.join(sorted(options))}.")
-    return selection, settings
+    return selection, writing

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 from .engine.items import DONE
 from .engine.shardfile import ShardFile, read_payloads, shard_file
 from .errors import JobError, StoreError, UsageError
-from .export_options import Filters, Selection, take
+from .export_options import take_selection
 from .job import JobFolder
 from .manifest import Row, Rows, manifest_file, read_rows
 from .urls import normal_form
@@ -264,7 +264,7 @@ def _kept(folder: JobFolder, options: dict[str, Any]) -> Keys:
     """The images that an export with these options would keep, ascending."""
     from .dedup import preview
 
-    selection = Selection(**take(Selection, options), filters=Filters(**take(Filters, options)))
+    selection = take_selection(options)
     reselect = options.pop("reselect", False)
     if options:
         raise UsageError(f"No option that says what is kept is called {', '.join(sorted(options))}.")

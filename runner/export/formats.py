@@ -34,16 +34,16 @@ class Plan(NamedTuple):
     exporter: Callable[[Contents, int, Output, Checkpoint], Exporter]
 
 
-def plan(settings: ExportOptions, manifests: Sequence[Path], repeats: bool = False) -> Plan:
+def plan(options: ExportOptions, manifests: Sequence[Path], repeats: bool = False) -> Plan:
     """What to do for these options; ``repeats`` tells whether any carried columns.
 
     Raises UsageError for a column that no list has, RunnerError.
     """
-    match settings.format:
+    match options.format:
         case "folder":
             return Plan("**", (), _folder)
         case "webdataset":
-            return _by_shard(WebDataset(_caption(settings.caption_col, manifests)))
+            return _by_shard(WebDataset(_caption(options.caption_col, manifests)))
         case "parquet":
             parquet = Parquet.of(columns_of(manifests, repeats))
             return _by_shard(parquet, features(parquet.columns))
