@@ -1,14 +1,13 @@
 """Which URLs were seen before, and where: a table that takes under 24 bytes per URL."""
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .urls import normal_form
+from .urls import digest
 
 Words = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
@@ -16,6 +15,7 @@ Numbers = NDArray[np.int64]
 NEW = -1
 """Stands for "seen before: never"."""
 
+_DIGEST_BYTES = 16
 # The set is split by the first bits of the digests, so that a merge copies a sixteenth of it at a time.
 _PART_BITS = 4
 # A run is merged into the one before it unless it is so many times shorter. More: fewer runs to search
@@ -24,7 +24,7 @@ _RATIO = 8
 
 
 class SeenUrls:
-    """The URLs seen so far, equal in the sense of ``normal_form``, numbered from 0 as they came.
+    """The URLs seen so far, equal in the sense of ``urls.normal_form``, numbered from 0 as they came.
 
     It keeps 128-bit BLAKE2b digests. Measured with distinct URLs, as growth of the process at its peak:
     29 MB for a million URLs, 230 MB for ten. For two different URLs to be taken for equal, the chance is
@@ -43,13 +43,8 @@ class SeenUrls:
         Those that are new get the next numbers, in their order; the others get none. A block of thousands
         costs about 2 µs per URL.
         """
-        words = np.frombuffer(b"".join([_digest(url) for url in urls]), dtype=np.uint64)
+        words = np.frombuffer(b"".join([digest(url, _DIGEST_BYTES) for url in urls]), dtype=np.uint64)
         return self._digests.add(words[0::2], words[1::2])
-
-
-def _digest(url: str) -> bytes:
-    # A lone surrogate cannot come from a text file, but from an escape in JSON it can.
-    return blake2b(normal_form(url).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class DigestTable:

@@ -1,6 +1,7 @@
 """The normal form of a URL: two lines of a list are the same URL when their normal forms are equal."""
 
 import re
+from hashlib import blake2b
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -21,6 +22,13 @@ def normal_form(url: str) -> str:
     comes back unchanged. Never raises, whatever the text; the normal form of a normal form is itself.
     """
     return url if _is_normal(url) else _rewrite(url)
+
+
+def digest(url: str, size: int, key: bytes = b"") -> bytes:
+    """So many bytes that are the same for all URLs of one normal form."""
+    # A lone surrogate cannot come from a text file, but from an escape in JSON it can.
+    text = normal_form(url).encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=size, key=key).digest()
 
 
 def _rewrite(url: str) -> str:

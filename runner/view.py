@@ -6,7 +6,6 @@ import threading
 import weakref
 from array import array
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
@@ -17,7 +16,7 @@ from .errors import JobError, StoreError, UsageError
 from .export_options import take_selection
 from .job import JobFolder
 from .manifest import Row, Rows, manifest_file, read_rows
-from .urls import normal_form
+from .urls import digest, normal_form
 
 if TYPE_CHECKING:
     from .pipeline import Job
@@ -230,14 +229,13 @@ class _UrlIndex:
         """Positions of the URLs with the digest of this one: as a rule one, or none."""
         import numpy as np
 
-        digest = np.uint64(_digest(url))
-        start, end = (int(np.searchsorted(self._digests, digest, side)) for side in ("left", "right"))
+        wanted = np.uint64(_digest(url))
+        start, end = (int(np.searchsorted(self._digests, wanted, side)) for side in ("left", "right"))
         return [int(position) for position in self._positions[start:end]]
 
 
 def _digest(url: str) -> int:
-    text = normal_form(url).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest())
+    return int.from_bytes(digest(url, 8))
 
 
 def _split(key: int) -> tuple[int, int]:

@@ -10,14 +10,13 @@ import mmap
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, cast
 
 from ..manifest import Row, writing_to
-from ..urls import normal_form
+from ..urls import digest
 
 _FILES = 64
 _BLOCK = 1 << 20  # bytes that are written together
@@ -51,8 +50,7 @@ def _spread(rows: Iterable[Row | None], key: bytes, files: list[BinaryIO], folde
         if row is None:
             blank += 1
             continue
-        text = normal_form(row.url).encode("utf-8", "surrogatepass")
-        place = int.from_bytes(blake2b(text, digest_size=8, key=key).digest(), "big")
+        place = int.from_bytes(digest(row.url, 8, key), "big")
         data = encode(row).encode()
         block.append((place % _FILES, _HEAD.pack(place, len(data)) + data))
         room -= len(data)
