@@ -10,6 +10,7 @@ JOB/
   batches/00017.lmdb     the images of one shard, as served
   hashes/00017.lmdb      what the hash pass found for each of them
   dedup.lmdb             the key-value dedup table
+  dedup.lmdb.search/     what its search has found so far; only while it is made
   hosts                  who is at which host just now, with --per-host or --rate; means nothing between runs
   errors.log             tracebacks of program errors, if there were any
 """

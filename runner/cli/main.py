@@ -13,6 +13,7 @@ from ..engine.errors import OUT_OF_MEMORY
 from ..engine.stop import Stop
 from ..errors import DamagedError, RunnerError, StageError, StoppedError
 from ..job import ERROR_LOG
+from ..record import RECORD
 from .commands import Console
 from .output import Output, OutputError
 from .parser import build_parser
@@ -81,7 +82,7 @@ def _say(text: str) -> None:
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:
-    if options.command == "start" and not (Path(options.job) / "job.json").exists():
+    if options.command == "start" and not (Path(options.job) / RECORD).exists():
         return "Stopped while the list was read; nothing is kept. Start it again."
     if options.command == "add":
         return "Stopped while the list was read; the job is as it was before. Add it again."

@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, ClassVar, Protocol
 
 from .column_types import Columns, row_of
+from .folder import METADATA
 from .metadata import Line, as_json
 
 
@@ -27,7 +28,7 @@ class Table(Protocol):
 class JsonLines:
     """One object per line, as in the export of a folder."""
 
-    name: ClassVar[str] = "metadata.jsonl"
+    name: ClassVar[str] = METADATA
 
     def encode(self, lines: Iterator[Line]) -> Iterator[bytes]:
         for line in lines:

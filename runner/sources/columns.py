@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ..columns import SUFFIX
 from ..errors import ListError
 from .options import ALL, NONE, ListOptions
 from .places import printable
@@ -46,7 +47,7 @@ def carried_columns(names: Sequence[str], url: str, options: ListOptions, where:
 
 def name_in_job(column: str) -> str:
     """The name under which a column is carried; ``url`` is always that of the item."""
-    return "url_in_list" if column == "url" else column
+    return f"url{SUFFIX}" if column == "url" else column
 
 
 def distinct(names: Sequence[str]) -> list[str]:
