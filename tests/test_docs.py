@@ -121,6 +121,20 @@ def test_links_lead_somewhere_and_the_manual_is_whole() -> None:
             assert set(PAGES) - {page} <= set(links)
 
 
+def test_the_architecture_has_every_module_in_its_place() -> None:
+    listed: dict[str, list[str]] = {}
+    for line in (ROOT / "docs" / "architecture.md").read_text().splitlines():
+        if heading := re.fullmatch(r"\| `(\w+)/` \| owns \|", line):
+            modules = listed.setdefault(heading[1], [])
+        elif row := re.fullmatch(r"\| (`\w+\.py`(?:, `\w+\.py`)*) \| .+ \|", line):
+            modules += re.findall(r"\w+\.py", row[1])
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "runner").rglob("*.py")):
+        if path.name != "__init__.py" or path.parent.name == "runner":
+            found.setdefault(path.parent.name, []).append(path.name)
+    assert {folder: sorted(names) for folder, names in listed.items()} == found
+
+
 def run_sh(block: Block, environment: dict[str, str], where: str) -> None:
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", block.code],
