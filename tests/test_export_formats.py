@@ -35,7 +35,7 @@ from runner.export.contents import Contents
 from runner.export.kept import Kept
 from runner.export.output import LocalFolder
 from runner.export.shards import ShardsExport, ShardStage
-from runner.export_options import ExportOptions, Rendering
+from runner.export_options import EXPORT_FORMATS, ExportOptions, Rendering
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(8)]
 PNG = pictures.encode(pictures.photo(20), "PNG")
@@ -48,7 +48,6 @@ LINES = [
     [(PHOTOS[2], {"caption": "one\rtwo", "image": "mine"}), (PHOTOS[3], {"n": 3})],
 ]
 BY_SHARD = {"webdataset": "tar", "parquet": "parquet"}
-FORMATS = ("folder", "webdataset", "parquet", "jsonl", "csv")
 EVERYTHING = {"dedup": "none", "min_side": 0}
 
 
@@ -102,7 +101,7 @@ def test_webdataset_reads_the_tars(job: runner.Job, out: Path, folder: Path) -> 
             assert sample["jpg"].tobytes() == image.convert("RGB").tobytes()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", EXPORT_FORMATS)
 def test_what_repeats_carried_is_with_the_image(
     tmp_path: Path, job: runner.Job, out: Path, kind: str
 ) -> None:
@@ -248,7 +247,7 @@ def test_csv_has_a_column_for_everything(job: runner.Job, out: Path, folder: Pat
         )
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", EXPORT_FORMATS)
 def test_limit_and_sample_mean_the_same_in_every_format(kind: str, job: runner.Job, out: Path) -> None:
     assert export(job, out, kind, sample=5, limit=3, **EVERYTHING).images == 3
     assert export(job, out, kind, limit=0, **EVERYTHING).images == 0
@@ -485,7 +484,7 @@ def test_another_format_in_the_same_place_is_refused(job: runner.Job, out: Path)
     export(job, out, "webdataset")
     content = tree(out)
 
-    for kind in set(FORMATS) - {"webdataset"}:
+    for kind in set(EXPORT_FORMATS) - {"webdataset"}:
         with pytest.raises(
             UsageError, match=f"holds an export as webdataset: choose another place for {kind}"
         ):

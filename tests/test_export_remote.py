@@ -13,11 +13,11 @@ from jobs import make_job, tree
 
 import runner
 from runner.errors import RunnerError, UsageError
+from runner.export_options import EXPORT_FORMATS
 
 PHOTOS = [pictures.encode(pictures.photo(seed)) for seed in range(5)]
 SMALL = pictures.encode(pictures.photo(21, (64, 48)))
 IMAGES = [[PHOTOS[0], PHOTOS[1]], [PHOTOS[2], SMALL], [PHOTOS[3]]]
-FORMATS = ("folder", "webdataset", "parquet", "jsonl", "csv")
 URL = "memory://bucket/cats"
 
 
@@ -48,7 +48,7 @@ def times(files: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", EXPORT_FORMATS)
 def test_what_is_sent_is_what_a_folder_would_hold(
     kind: str, job: runner.Job, tmp_path: Path, memory: Any
 ) -> None:
