@@ -454,9 +454,9 @@ def test_killed_after_the_run_the_next_export_does_the_rest(job: Job, tmp_path: 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(workers: int, job: Job, out: Path) -> None:
     obstacle = out / ".00001.part/000010002.jpg"
-    obstacle.parent.mkdir(parents=True)
     with job.checkpoint() as checkpoint:
-        checkpoint.set_note(job.stage(out).name, b"begun")
+        claim(job.stage(out).out, job.path.resolve(), checkpoint, "folder")
+    obstacle.parent.mkdir(parents=True)
     obstacle.symlink_to("/dev/full")
 
     with pytest.raises(DiskFullError, match="free some space"):

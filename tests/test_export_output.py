@@ -53,7 +53,9 @@ def test_a_new_folder_is_made_and_noted(tmp_path: Path, job: Path, checkpoint: C
     claim(out, job, checkpoint)
 
     assert out.is_dir()
-    assert noted(out, checkpoint) == os.fsencode(out)
+    note = noted(out, checkpoint)
+    assert note is not None
+    assert note.split(b"\0")[:2] == [os.fsencode(out), b"folder"]
 
 
 def test_a_folder_with_somebody_elses_files_is_refused(out: Path, job: Path, checkpoint: Checkpoint) -> None:
@@ -75,6 +77,19 @@ def test_a_folder_that_was_claimed_may_hold_anything_later(
     (out / "README.txt").write_text("what this is")
 
     claim(out, job, checkpoint)
+
+
+def test_another_folder_in_its_place_is_somebody_elses(out: Path, job: Path, checkpoint: Checkpoint) -> None:
+    claim(out, job, checkpoint)
+    out.rename(out.with_name("moved"))
+    out.mkdir()
+    claim(out, job, checkpoint)  # an empty one may be taken
+    out.rename(out.with_name("moved too"))
+    out.mkdir()
+    (out / "thesis.tex").write_text("years")
+
+    with pytest.raises(UsageError, match="another in its place: choose a new folder"):
+        claim(out, job, checkpoint)
 
 
 @pytest.mark.parametrize("place", [".", "..", "batches", "../job/deep/er"])

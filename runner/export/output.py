@@ -18,7 +18,9 @@ from ..engine.items import Key
 from ..errors import UsageError
 from .folder import ImageFolder, disk_errors, temporary
 
-# Between the name of an OUT and its format, in what a job notes of it.
+# An attribute of the folder, not a file in it, so that equal exports stay equal. A copy does not have it.
+_TOKEN = "user.runner.export"
+# Between the parts of what a job notes of an OUT.
 _SEPARATOR = b"\0"
 
 
@@ -56,6 +58,14 @@ class Output(Protocol):
 
     def prepare(self, job: Path) -> bool:
         """Make it ready to be written to; whether it is empty. Raises UsageError if it cannot be an OUT."""
+        ...
+
+    def mark(self) -> bytes:
+        """Mark it with a new token; empty where that cannot be done."""
+        ...
+
+    def token(self) -> bytes | None:
+        """What ``mark`` left, empty if nothing is there; None where that cannot be told."""
         ...
 
     def images(self, suffix: str) -> ImageFiles:
@@ -107,6 +117,20 @@ class LocalFolder:
             if not os.access(path, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return not any(path.iterdir())
+
+    def mark(self) -> bytes:
+        token = os.urandom(8).hex().encode()
+        try:
+            os.setxattr(self.path, _TOKEN, token)
+        except OSError:  # a file system without attributes: then the name has to do
+            return b""
+        return token
+
+    def token(self) -> bytes | None:
+        try:
+            return os.getxattr(self.path, _TOKEN)
+        except OSError as error:
+            return b"" if error.errno == errno.ENODATA else None
 
     def images(self, suffix: str) -> ImageFolder:
         return ImageFolder(self.path, suffix)
@@ -163,30 +187,44 @@ def digest(output: Output) -> str:
     return hashlib.sha256(os.fsencode(output.name)).hexdigest()[:12]
 
 
+class _Claim(NamedTuple):
+    """What a job notes of an OUT: its name, the format of the export, and the token that marks the folder."""
+
+    name: bytes
+    kind: bytes
+    token: bytes
+
+    @classmethod
+    def read(cls, note: bytes) -> "_Claim":
+        return cls(*note.split(_SEPARATOR))
+
+
 def claim(output: Output, job: Path, checkpoint: Checkpoint, kind: str) -> None:
     """Make an OUT this job's to write to and delete from, in one format, creating it if it is missing.
 
     The job (an absolute path) notes it before the first file is in it, so an export killed at once can go on.
-    An OUT that holds something and was never noted is somebody else's. Raises UsageError for that, for one
-    that holds another format, and for what cannot be an OUT; RunnerError where nothing can be written.
+    An OUT that holds something and was never noted, or was replaced by another folder, is somebody else's.
+    Raises UsageError for that, for one that holds another format, and for what cannot be an OUT; RunnerError
+    where nothing can be written.
     """
     empty = output.prepare(job)
     name = f"export:{digest(output)}"
-    noted = checkpoint.note(name)
-    if noted is not None:
-        before = _format_of(noted)
-        if before != kind and not empty:
-            raise UsageError(f"{output.name} holds an export as {before}: choose another place for {kind}.")
-    elif not empty:
+    note = checkpoint.note(name)
+    if empty:
+        ours = _Claim(os.fsencode(output.name), kind.encode(), output.mark())
+        checkpoint.set_note(name, _SEPARATOR.join(ours))
+        return
+    if note is None:
         raise UsageError(
             f"{output.name} is not empty and this job never exported to it: choose a new folder."
         )
-    note = os.fsencode(output.name)
-    if kind != "folder":
-        note += _SEPARATOR + kind.encode()
-    if noted != note:
-        checkpoint.set_note(name, note)
-
-
-def _format_of(note: bytes) -> str:
-    return note.partition(_SEPARATOR)[2].decode() or "folder"
+    noted = _Claim.read(note)
+    if output.token() not in (noted.token, None):
+        raise UsageError(
+            f"{output.name} is not the folder that this job exported to, but another in its place: "
+            "choose a new folder, or remove that one."
+        )
+    if noted.kind != kind.encode():
+        raise UsageError(
+            f"{output.name} holds an export as {noted.kind.decode()}: choose another place for {kind}."
+        )
