@@ -73,7 +73,7 @@ class JobConfig:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        lists = ListOptions(**data.get("lists", {}))  # the first jobs had none
+        lists = ListOptions(**data["lists"])
         return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]), lists)
 
 

@@ -4,7 +4,8 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
+from zlib import crc32
 
 from .config import JobConfig
 from .engine.files import sync_folder
@@ -52,8 +53,9 @@ class Record:
         """Replace job.json, durably and at once."""
         draft = folder / DRAFT
         data = {"format": FORMAT, "lmdb": LMDB_ENGINE, **self.config.to_json()}
+        data |= {"shards": self.shards, "uncounted": self.uncounted._asdict()}
         with draft.open("w") as file:
-            json.dump({**data, "shards": self.shards, "uncounted": self.uncounted._asdict()}, file, indent=2)
+            json.dump({**data, "crc32": _checksum(data)}, file, indent=2)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
@@ -77,8 +79,16 @@ class Record:
             raise JobError(
                 f"{folder} has job format {version}, and this runner reads format {FORMAT}: upgrade runner."
             )
+        if data.pop("crc32", None) != _checksum(data):
+            raise JobError(
+                f"{path} is damaged, or was changed by hand: restore it from a copy. What may be changed "
+                "is given to `runner resume`."
+            )
         try:
-            uncounted = Uncounted(**data.get("uncounted", {}))
-            return cls(JobConfig.from_json(data), data["shards"], uncounted)
+            return cls(JobConfig.from_json(data), data["shards"], Uncounted(**data["uncounted"]))
         except (KeyError, TypeError, UsageError) as error:
             raise JobError(f"{path} is damaged ({error}): restore it from a copy.") from None
+
+
+def _checksum(data: dict[str, Any]) -> int:
+    return crc32(json.dumps(data, sort_keys=True).encode())

@@ -45,14 +45,6 @@ def test_how_lists_are_read_is_remembered(tmp_path, urls):
     assert ListOptions(verify_hash="a:b:sha512").digest == DigestColumn("a:b", "sha512")
 
 
-def test_a_job_from_before_lists_had_options_opens(tmp_path, urls):
-    folder = JobFolder.create(tmp_path / "job", [urls], JobConfig())
-    data = json.loads((folder.path / "job.json").read_text())
-    del data["lists"]
-    (folder.path / "job.json").write_text(json.dumps(data))
-    assert JobFolder.open(folder.path).config == JobConfig()
-
-
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_a_list_that_breaks_on_the_way_leaves_nothing(tmp_path, shuffle):
     (tmp_path / "list.json").write_text('["http://a.example/1", "http://a.example/2", oops')
@@ -171,6 +163,16 @@ def test_a_damaged_configuration_is_named(tmp_path, urls, text):
     folder = JobFolder.create(tmp_path / "job", [urls], JobConfig())
     (folder.path / "job.json").write_text(text)
     with pytest.raises(JobError, match=r"job\.json is damaged"):
+        JobFolder.open(folder.path)
+
+
+@pytest.mark.parametrize("name", ["workers", "shards", "shard_size"])
+def test_a_configuration_that_a_hand_or_a_disk_has_changed_is_not_trusted(tmp_path, urls, name):
+    folder = JobFolder.create(tmp_path / "job", [urls], JobConfig())
+    data = json.loads((folder.path / "job.json").read_text())
+    data[name] += 1
+    (folder.path / "job.json").write_text(json.dumps(data))
+    with pytest.raises(JobError, match="changed by hand: restore it"):
         JobFolder.open(folder.path)
 
 

@@ -5,9 +5,10 @@ import shlex
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import READING, JobConfig
@@ -25,6 +26,7 @@ from .progress import ProgressBar
 
 if TYPE_CHECKING:
     from ..clusters import Cluster, Member
+    from ..verify import Finding
 
 WATCH_SECONDS = 2.0
 
@@ -220,16 +222,27 @@ def verify(options: Namespace, console: Console) -> int:  # noqa: ARG001
 
     job = Job.open(options.job)
     count = 0
-    for line in summarize(job.verify(deep=options.deep)):
+    damaged: set[Path] = set()
+    for line in summarize(_noting_folders(job.verify(deep=options.deep), damaged)):
         with suppress(BrokenPipeError):  # who has read enough must not take the job for sound
             print(line, flush=True)
         count += 1
     if count:
-        _note(f"{_count(count, 'thing')} wrong. Mend the job: runner repair {shlex.quote(options.job)}")
+        remedy = f"Mend the job: runner repair {shlex.quote(options.job)}"
+        if job.folder.manifests in damaged:
+            remedy = "Restore the manifests from a copy of the job: what is in them is nowhere else."
+        _note(f"{_count(count, 'thing')} wrong. {remedy}")
         return 1
     depth = "every stored byte" if options.deep else "every file, mark and record; --deep reads all bytes too"
     print(f"{job.folder.name}: nothing is wrong ({depth}).")
     return 0
+
+
+def _noting_folders(findings: "Iterator[Finding]", folders: set[Path]) -> "Iterator[Finding]":
+    """The same findings; the folders of the files that they are about are added to ``folders``."""
+    for finding in findings:
+        folders.add(finding.path.parent)
+        yield finding
 
 
 def repair(options: Namespace, console: Console) -> int:  # noqa: ARG001

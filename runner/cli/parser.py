@@ -52,7 +52,7 @@ def _command(
     )
     parser.set_defaults(run=run, command=name)
     if of_job:
-        parser.add_argument("job", metavar="JOB", help="the job folder")
+        parser.add_argument("job", metavar="JOB", type=values.place, help="the job folder")
     return parser
 
 
@@ -111,6 +111,7 @@ def _add_export(actions: Any) -> ArgumentParser:
     parser.add_argument(
         "out",
         metavar="OUT",
+        type=values.place,
         help="the folder to write, or a URL such as s3://bucket/cats; repeat it to bring that up to date",
     )
     options.add_workers(parser, 8)

@@ -10,6 +10,13 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
+def place(text: str) -> str:
+    """The name of a job or an OUT. An empty one, as of a variable that is not set, is no current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
 def size(text: str) -> int:
     """Bytes: 50MB, 1.5GiB, 4096."""
     match = _SIZE.fullmatch(text.strip())
