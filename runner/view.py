@@ -114,11 +114,17 @@ class Images:
     def __getitem__(self, position: int | slice) -> "Image | Images":
         if isinstance(position, slice):
             return self._part(position)
-        shard, index = _split(self._keys[position])
+        shard, index = _split(self._key(position))
         body = self._files.get(shard).payload(index, checked=self._verify)
         if body is None:
             raise _missing(shard, index)
         return StoredItem(shard, index, None, self._rows), body
+
+    def _key(self, position: int) -> int:
+        try:
+            return self._keys[position]
+        except IndexError:
+            raise IndexError(f"there is no image {position}: there are {len(self):,} images") from None
 
     def __iter__(self) -> Iterator[Image]:
         """One after the other, which reads whole stretches of the files: the quickest way to see them all."""

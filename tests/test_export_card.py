@@ -86,7 +86,7 @@ def test_the_front_matter_tells_loaders_what_to_read(
 
     assert known["configs"] == [{"config_name": "default", "data_files": data_files}]
     assert known["size_categories"] == ["n<1K"]
-    assert ("dataset_info" in known) == (kind == "parquet")
+    assert ("dataset_info" in known) == (kind in ("parquet", "webdataset"))
 
 
 def test_the_columns_of_a_parquet_are_all_declared(job: runner.Job, out: Path) -> None:
@@ -94,6 +94,23 @@ def test_the_columns_of_a_parquet_are_all_declared(job: runner.Job, out: Path) -
 
     assert features[0] == {"name": "image", "dtype": "image"}
     assert features[-1] == {"name": "caption", "dtype": "string"}
+
+
+def test_the_members_of_a_webdataset_are_declared_and_the_fields_of_its_json(tmp_path: Path) -> None:
+    photo = pictures.encode(pictures.photo(1))
+    rows: Any = [(photo, {"n": 1, 'ß "🐈\u200d': None}), (photo, {"n": "many"})]
+    job = make_job(tmp_path / "job", [rows])
+
+    known = front_matter(export(job, tmp_path / "out", format="webdataset", encode="png", caption_col="n"))
+
+    members = {entry.pop("name"): entry for entry in known["dataset_info"]["features"]}
+    assert list(members) == ["__key__", "__url__", "png", "json", "txt"]
+    assert members["png"] == {"dtype": "image"}
+    assert members["json"]["struct"][0] == {"name": "file_name", "dtype": "string"}
+    assert members["json"]["struct"][-2:] == [
+        {"name": "n", "dtype": "json"},
+        {"name": 'ß "🐈\u200d', "dtype": "string"},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,25 @@ def test_load_dataset_finds_out_what_it_is_given(
         assert row[image].tobytes() == pictures.Image.open(pictures.BytesIO(body)).tobytes()
 
 
+def test_what_only_later_samples_of_a_webdataset_have_is_read_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    columns: Any = [{"title": None}] * 6 + [
+        {"title": "last", "more": 2, "mixed": 1},
+        {"mixed": ["a", {"b": 1}]},
+    ]
+    photos = [pictures.encode(pictures.photo(seed)) for seed in range(len(columns))]
+    job = make_whole_job(tmp_path / "job", [list(zip(photos, columns, strict=True))])
+    job.export(tmp_path / "out", workers=0, format="webdataset")
+
+    lines = datasets.load_dataset(str(tmp_path / "out"), split="train")["json"]
+
+    assert [line["title"] for line in lines] == [None] * 6 + ["last", None]
+    assert [line["more"] for line in lines] == [None] * 6 + [2, None]
+    assert [line["mixed"] for line in lines] == [None] * 6 + [1, ["a", {"b": 1}]]
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_load_dataset_reads_metadata_alone(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,6 @@ card. One that somebody has edited, to say a word about licences for instance, i
 """
 
 import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -14,6 +13,7 @@ from typing import Any
 from ..dedup import Reduction
 from ..engine.checkpoint import Checkpoint
 from ..export_options import ExportOptions, Selection
+from .column_types import Features, clean
 from .formats import Plan
 from .host_counts import HostCounts
 from .output import Output, digest
@@ -114,10 +114,25 @@ def _front_matter(plan: Plan, images: int) -> Iterator[str]:
     if plan.data_files:
         yield from ("configs:", "- config_name: default", f'  data_files: "{plan.data_files}"')
     if plan.features:
-        yield from ("dataset_info:", "  features:")
-        for name, kind in plan.features:
-            yield f"  - name: {json.dumps(name)}"
-            yield f"    dtype: {kind}"
+        yield from ("dataset_info:", "  features:", *_declared(plan.features, "  "))
+
+
+def _declared(features: Features, indent: str) -> Iterator[str]:
+    for name, kind in features:
+        yield f"{indent}- name: {_quoted(name)}"
+        if isinstance(kind, str):
+            yield f"{indent}  dtype: {kind}"
+        else:
+            yield f"{indent}  struct:"
+            yield from _declared(kind, f"{indent}  ")
+
+
+def _quoted(name: str) -> str:
+    """As YAML has it. (JSON writes an emoji as two escapes, which are two characters to YAML.)"""
+    plain = (
+        char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in clean(name)
+    )
+    return f'"{"".join(plain)}"'
 
 
 def _size_category(images: int) -> str:

@@ -7,9 +7,9 @@ change the type.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..manifest import read_rows
 from .metadata import OWN_COLUMNS, REPEATS, Line, carried
@@ -18,6 +18,9 @@ TEXT, INTEGER, FLOAT, BOOLEAN, JSON = "string", "int64", "float64", "bool", "jso
 
 Columns = dict[str, str]
 """Name in an export -> one of the above, in the order in which the lists have them."""
+
+Features: TypeAlias = "Sequence[tuple[str, str | Features]]"
+"""Names and types as the Hugging Face `datasets` call them; that of an object is those of its fields."""
 
 _OWN = {str: TEXT, int: INTEGER}
 # Up to here a float holds every integer; up to there an int64 does.

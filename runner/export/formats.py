@@ -7,18 +7,16 @@ from typing import NamedTuple
 from ..engine.checkpoint import Checkpoint
 from ..errors import UsageError
 from ..export_options import ExportOptions
-from .column_types import Columns, columns_of
+from .column_types import Columns, Features, columns_of
 from .contents import Contents
 from .exporter import Exporter, FolderExport, TableExport
-from .metadata import OWN_COLUMNS, carried
+from .metadata import OWN_COLUMNS, REPEATS, carried
 from .output import LocalFolder, Output
-from .parquet import Parquet, features
+from .parquet import Parquet
 from .shards import ShardFormat, ShardsExport, ShardStage
 from .stage import ExportStage
 from .tables import Csv, JsonLines, Table
 from .webdataset import WebDataset
-
-Features = Sequence[tuple[str, str]]
 
 
 class Plan(NamedTuple):
@@ -43,14 +41,17 @@ def plan(options: ExportOptions, manifests: Sequence[Path], repeats: bool = Fals
         case "folder":
             return Plan("**", (), _folder)
         case "webdataset":
-            return _by_shard(WebDataset(_caption(options.caption_col, manifests)))
+            columns = columns_of(manifests, repeats)
+            webdataset = WebDataset(_caption(options.caption_col, columns))
+            return _by_shard(webdataset, webdataset.features(columns, options.rendering.suffix))
         case "parquet":
             parquet = Parquet.of(columns_of(manifests, repeats))
-            return _by_shard(parquet, features(parquet.columns))
+            return _by_shard(parquet, parquet.features())
         case "jsonl":
             return _as_table(JsonLines())
-        case _:
+        case "csv":
             return _as_table(Csv(columns_of(manifests, repeats)))
+    raise AssertionError(f"ExportOptions lets no format through that is called {options.format!r}")
 
 
 def _folder(contents: Contents, wanted: int, out: Output, checkpoint: Checkpoint) -> Exporter:
@@ -74,13 +75,12 @@ def _as_table(table: Table) -> Plan:
     return Plan(table.name, (), lambda contents, _, out, __: TableExport(table, contents, out))
 
 
-def _caption(column: str | None, manifests: Sequence[Path]) -> str | None:
+def _caption(column: str | None, columns: Columns) -> str | None:
     """A column of the lists as it is called in an export."""
     if column is None:
         return None
     name = next(iter(carried({column: None})))
-    columns: Columns = columns_of(manifests)
     if name not in columns:
-        others = ", ".join(other for other in columns if other not in OWN_COLUMNS) or "none"
+        others = ", ".join(other for other in columns if other not in (*OWN_COLUMNS, REPEATS)) or "none"
         raise UsageError(f"--caption-col: the lists have no column called {column!r}; there are: {others}.")
     return name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
 from ..errors import RunnerError
-from .column_types import JSON, TEXT, Columns, row_of
+from .column_types import JSON, TEXT, Columns, Features, row_of
 from .contents import Sample
 
 # A row group is complete with so many bytes of images, or so many rows. It is held in memory.
@@ -51,6 +51,10 @@ class Parquet:
             if group:
                 writer.write_table(_table(group, schema))
 
+    def features(self) -> Features:
+        """Name and type of every column, as the Hugging Face `datasets` call them."""
+        return [("image", "image"), *((name, TEXT if kind == JSON else kind) for name, kind in self.columns)]
+
     def _schema(self) -> Any:
         import pyarrow
 
@@ -74,8 +78,3 @@ def _options(columns: list[str]) -> dict[str, Any]:
         "use_dictionary": columns,
         "write_statistics": columns,
     }
-
-
-def features(columns: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
-    """Name and type of every column, as the Hugging Face `datasets` call them."""
-    return [("image", "image"), *((name, TEXT if kind == JSON else kind) for name, kind in columns)]

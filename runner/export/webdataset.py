@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO, ClassVar
 
-from .column_types import JSON, TEXT, cell
+from .column_types import JSON, TEXT, Columns, Features, cell
 from .contents import Sample
 from .metadata import Line, as_json
 
@@ -33,6 +33,19 @@ class WebDataset:
                         tar.addfile(_member(name, len(data)), BytesIO(data))
                     tar.getmembers().clear()  # it would remember every one
                 yield
+
+    def features(self, columns: Columns, image_suffix: str) -> Features:
+        """What each sample has, as the Hugging Face `datasets` call it; else they judge by the first five.
+
+        A column of mixed types is `json` to them: the values stay what they are.
+        """
+        return [
+            ("__key__", TEXT),
+            ("__url__", TEXT),
+            (image_suffix.removeprefix("."), "image"),
+            ("json", list(columns.items())),
+            *([("txt", TEXT)] if self.caption is not None else []),
+        ]
 
     def _members(self, sample: Sample) -> Iterator[tuple[str, bytes]]:
         name = str(sample.line["file_name"]).rpartition("/")[2]
