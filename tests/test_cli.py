@@ -284,6 +284,17 @@ def test_the_environment_of_another_command_is_no_concern(cli, job, monkeypatch)
     assert cli("status", job)[0] == 0
 
 
+def test_a_caption_column_of_the_environment_is_for_webdatasets_alone(cli, job, monkeypatch):
+    monkeypatch.setenv("RUNNER_CAPTION_COL", "text")
+    assert cli("export", job, "out", "--workers", 0)[0] == 0
+
+    code, _, error = cli("export", job, "tars", "--workers", 0, "--format", "webdataset")
+    assert (code, "no column called 'text'" in error) == (2, True)
+
+    code, _, error = cli("export", job, "list", "--workers", 0, "--format", "csv", "--caption-col", "text")
+    assert (code, "--format webdataset" in error) == (2, True)
+
+
 def test_private_addresses_are_refused_by_default(cli, site, urls):
     assert cli("start", "cats", urls, "--workers", 0)[0] == 0
     assert json.loads(cli("status", "cats", "--json")[1])["reasons"]["blocked_address"] == 12

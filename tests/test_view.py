@@ -80,7 +80,7 @@ def test_it_is_a_sequence_of_what_is_stored(job: Job) -> None:
     assert rows_of(images[position] for position in range(len(images))) == STORED
     assert rows_of([images[-1], images[-len(images)]]) == [STORED[-1], STORED[0]]
     for position in (len(images), -len(images) - 1):
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexError, match=f"no image {position}: there are {len(images)} images"):
             images[position]
 
 
