@@ -31,7 +31,9 @@ def judge(failed: Mapping[str, int], chosen: Collection[str] | None) -> list[Ver
 
 def _judge(name: str, items: int, chosen: Collection[str] | None) -> Verdict:
     passes, why = reason(name)
-    return Verdict(name, items, passes if chosen is None else name in chosen, why)
+    if chosen is None:
+        return Verdict(name, items, passes, why)
+    return Verdict(name, items, name in chosen, "asked for" if name in chosen else "not asked for")
 
 
 def forget(checkpoint: Checkpoint, reasons: Collection[str]) -> None:

@@ -82,6 +82,14 @@ def test_the_columns_of_a_list_are_carried_along(path: Path) -> None:
     assert listed(path) == CARRIED
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+def test_numbers_may_be_of_any_size(tmp_path: Path, kind: str) -> None:
+    record = '{"url": "http://a.example/", "n": [123456789012345678901234567890, 0.5], "m": 1e400}'
+    path = tmp_path / f"list.{kind}"
+    path.write_text(f"[{record}]" if kind == "json" else record)
+    assert listed(path) == [Row("http://a.example/", {"n": [123456789012345678901234567890, 0.5], "m": None})]
+
+
 def test_the_extension_is_not_asked_when_the_format_is_told(path: Path) -> None:
     kind = path.suffix[1:]
     assert listed(path.rename(path.with_name("list.dat")), input_format=kind) == CARRIED

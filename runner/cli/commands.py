@@ -98,7 +98,9 @@ def _open_changed(options: Namespace, besides: Collection[str] = ()) -> Job:
     settings = _settings(options, job.folder.config.options().keys() - besides)
     changed = job.change(**settings) if settings else []
     if changed:
-        names = ", ".join(f"--{name.replace('_', '-').replace('headers', 'header')}" for name in changed)
+        names = ", ".join(
+            f"--{name.replace('_', '-').replace('headers', 'header')}" for name in sorted(changed)
+        )
         _note(f"{job.folder.name}: {names} as given now, in this run and all that follow.")
     return job
 

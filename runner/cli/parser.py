@@ -157,7 +157,12 @@ def _add_ls(actions: Any) -> ArgumentParser:
         "runner ls cats --state failed --urls > again.txt",
     )
     parser.add_argument("--state", choices=STATES, help="only these")
-    parser.add_argument("--reason", metavar="R", help="only those that failed for this reason, e.g. http_404")
+    parser.add_argument(
+        "--reason",
+        type=values.reason,
+        metavar="R",
+        help="only those that failed for this reason, e.g. http_404",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per line")
     form.add_argument("--urls", action="store_true", help="the bare URLs")

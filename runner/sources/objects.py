@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
@@ -126,8 +127,8 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[_Record]:
         return
     number = 1
     try:
-        for value in ijson.items(source, "item", use_float=True, buf_size=_BLOCK):
-            yield _Record(number, value, source.restart())
+        for value in ijson.items(source, "item", buf_size=_BLOCK):
+            yield _Record(number, _with_floats(value), source.restart())
             number += 1
     except ijson.IncompleteJSONError as error:
         raise ListError(
@@ -142,8 +143,19 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[_Record]:
         ) from None
 
 
+def _with_floats(value: Any) -> Any:
+    """Decimals as floats. To have ijson make them would leave out what is too long for a C integer."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _with_floats(each) for name, each in value.items()}
+    return [_with_floats(each) for each in value] if isinstance(value, list) else value
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    # The first line tells what is wrong; with the others yajl points at it. NaN and Infinity are no JSON.
+    what = str(error).strip().partition("\n")[0]
+    return f"{what} (as .jsonl, one object per line, it may hold NaN)"[:200]
 
 
 def _is_array(source: "_Metered", name: str) -> bool:

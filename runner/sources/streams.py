@@ -57,7 +57,8 @@ def opened(source: Source, scratch: Path | None) -> Iterator[BinaryIO]:
                     yield file
     except gzip.BadGzipFile as error:
         raise ListError(
-            f"{source.name} is not gzip data: rename it without .gz if it is not packed"
+            f"{source.name} is not gzip data, or damaged ({error}): rename it without .gz if it is not "
+            "packed, or else get the file again"
         ) from error
     except zstd.ZstdError as error:
         raise ListError(f"{source.name} is not zstandard data, or damaged ({error})") from error
