@@ -11,14 +11,14 @@ from .sources import rows
 from .sources.options import ListOptions
 
 
-def append(folder: JobFolder, lists: Sequence[str], options: ListOptions) -> Summary:
+def append(folder: JobFolder, lists: Sequence[str], options: ListOptions, inherited: bool = False) -> Summary:
     """Add what is new in these lists as further shards; the caller has the lock.
 
     Manifests are made in a folder of their own and moved from there one by one; that job.json counts them
     makes them part of the job, all at once. Raises ListError if a list cannot be read; the job is then as
     it was before.
     """
-    added = rows(lists, options, folder.path / SCRATCH)
+    added = rows(lists, options, folder.path / SCRATCH, inherited)
     _check_unused(folder)
     partial = folder.path / PARTIAL
     known = Known()

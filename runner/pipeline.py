@@ -77,8 +77,9 @@ class Job:
         ``url_col``, ``columns``, ``shuffle``, ``seed``), where that is not as for the job's first lists.
         """
         reading = self.folder.config.reading(**options)
+        inherited = options.keys().isdisjoint({"url_col", "columns"})
         with self.folder.lock():
-            return append(self.folder, _several(lists), reading)
+            return append(self.folder, _several(lists), reading, inherited)
 
     def retry(self, reasons: Collection[str] | None = None, *, dry_run: bool = False) -> list[Verdict]:
         """Make failed items pending: those of these reasons, or all that may succeed later.

@@ -294,6 +294,16 @@ def test_columns_of_repeats_in_a_shuffled_list(tmp_path):
         assert captions == [f"caption {number + more}" for more in (0, 50, 100)]
 
 
+def test_a_text_list_is_added_to_a_job_whose_lists_had_columns(tmp_path):
+    (tmp_path / "a.csv").write_text("image_url,sha,t\nhttp://example.org/1.jpg,,one\n")
+    columns = {"url_col": "image_url", "columns": "t", "verify_hash": "sha:sha256"}
+    job = Job.create(tmp_path / "job", tmp_path / "a.csv", **columns)
+    job.add(txt(tmp_path / "b.txt", *example(1, 2)))
+    assert [item.url for item in job.items()] == example(1, 2)
+    with pytest.raises(ListError, match="has no columns"):
+        job.add(tmp_path / "b.txt", url_col="t")
+
+
 def test_the_same_list_again_makes_no_file_grow(tmp_path):
     rows = [(f"http://example.org/{n % 50}", f"caption {n}") for n in range(150)]
     job = Job.create(tmp_path / "job", table(tmp_path / "a.csv", *rows))

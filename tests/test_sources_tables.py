@@ -90,6 +90,18 @@ def test_numbers_may_be_of_any_size(tmp_path: Path, kind: str) -> None:
     assert listed(path) == [Row("http://a.example/", {"n": [123456789012345678901234567890, 0.5], "m": None})]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("list.tsv", "url,caption\nhttp://a.example/,a\n", "divided by ','"),
+        ("list.csv", '{"url": "http://a.example/", "n": 1}\n', "looks like JSON"),
+    ],
+)
+def test_a_table_under_a_wrong_name_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert words in refusal(tmp_path / name)
+
+
 def test_the_extension_is_not_asked_when_the_format_is_told(path: Path) -> None:
     kind = path.suffix[1:]
     assert listed(path.rename(path.with_name("list.dat")), input_format=kind) == CARRIED

@@ -1,6 +1,6 @@
 """What a user can say about URL lists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..errors import UsageError
@@ -51,6 +51,10 @@ class ListOptions:
             raise UsageError(f"--verify-hash must look like 'COLUMN:{'|'.join(ALGORITHMS)}'.")
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"--seed is a number from 0 to {MAX_SEED}.")
+
+    def without_columns(self) -> "ListOptions":
+        """The same for a list that has none."""
+        return replace(self, url_col=None, columns=ALL, verify_hash=None)
 
     @property
     def digest(self) -> DigestColumn | None:

@@ -13,7 +13,7 @@ from .places import printable
 from .records import MAX_RECORD, NOT_UTF8, make_row, malformed
 from .values import plain
 
-_OTHER_DELIMITERS = (";", "\t", "|")
+_OTHER_DELIMITERS = (";", "\t", "|", ",")
 
 
 class _Record(NamedTuple):
@@ -78,7 +78,7 @@ def _names(head: _Record, name: str) -> list[str]:
                 f"{name} begins with a URL, {printable(each[:200])}, where the names of its columns should "
                 "be: write them on a line before it, or read it with --input-format txt"
             )
-    if len(names) == 1 and names[0].startswith(("[", "{")):
+    if names[0].startswith(("[", "{")):
         raise ListError(f"{name} is no table: it looks like JSON, so name it .json or .jsonl")
     for delimiter in _OTHER_DELIMITERS:
         if len(names) == 1 and delimiter in names[0]:
