@@ -65,7 +65,7 @@ class JobConfig:
         for name in sorted(frozen):
             raise UsageError(
                 f"--{name.replace('_', '-')} is frozen, as it decides what the job holds: here it is "
-                f"{self.options()[name]}. To have it otherwise, start a new job."
+                f"{_spelt(self.options()[name])}. To have it otherwise, start a new job."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +75,13 @@ class JobConfig:
     def from_json(cls, data: dict[str, Any]) -> Self:
         lists = ListOptions(**data["lists"])
         return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]), lists)
+
+
+def _spelt(value: Any) -> str:
+    """As on the command line."""
+    if value is None or isinstance(value, bool):
+        return "given" if value else "not given"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 _OWN = ("workers", "shard_size")
