@@ -52,21 +52,26 @@ class JobConfig:
         """The same with other settings. Raises UsageError for one that is frozen or that makes no sense."""
         present = self.options()
         _check_names(settings, tuple(present))
-        self._refuse(settings.keys() - CHANGEABLE)
-        return self.from_options(**present | settings)
+        after = self.from_options(**present | settings)
+        self._refuse(settings.keys() - CHANGEABLE, after.options())
+        return after
 
     def reading(self, **options: Any) -> ListOptions:
         """How a list that is added is read: as the first ones were, but for these options."""
         _check_names(options, _LISTS)
-        self._refuse(options.keys() - READING)
-        return replace(self.lists, **options)
+        reading = replace(self.lists, **options)
+        self._refuse(options.keys() - READING, vars(reading))
+        return reading
 
-    def _refuse(self, frozen: Iterable[str]) -> None:
+    def _refuse(self, frozen: Iterable[str], wanted: Mapping[str, Any]) -> None:
+        """Raise UsageError if one of these settings is wanted otherwise."""
+        present = self.options()
         for name in sorted(frozen):
-            raise UsageError(
-                f"--{name.replace('_', '-')} is frozen, as it decides what the job holds: here it is "
-                f"{_spelt(self.options()[name])}. To have it otherwise, start a new job."
-            )
+            if wanted[name] != present[name]:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is frozen, as it decides what the job holds: here it is "
+                    f"{_shown(present[name])}. To have it otherwise, start a new job."
+                )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,11 +82,11 @@ class JobConfig:
         return cls(data["workers"], data["shard_size"], FetchOptions(**data["fetch"]), lists)
 
 
-def _spelt(value: Any) -> str:
-    """As on the command line."""
+def _shown(value: Any) -> str:
+    """A setting as it stands on the command line."""
     if value is None or isinstance(value, bool):
         return "given" if value else "not given"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 _OWN = ("workers", "shard_size")

@@ -19,7 +19,7 @@ from .fetch.quota import Quota
 from .fetch.transport import Exchange
 from .manifest import Row, manifest_file, read_rows
 from .shelf import Leisure, Shelf
-from .sources.columns import name_in_job
+from .sources.digests import digest_of
 from .sources.options import DigestColumn
 
 # Fetches that may wait (for a retry, a Retry-After, or a host that is full) before what would have to wait
@@ -101,10 +101,8 @@ class DownloadStage:
         """The digest that an image must have; a row without one takes any."""
         if self.digests is None:
             return None
-        value = row.columns.get(name_in_job(self.digests.column))
-        if value is None or value == "":
-            return None
-        return Digest(self.digests.algorithm, str(value).strip().lower())
+        digest = digest_of(row.columns, self.digests)
+        return None if digest is None else Digest(self.digests.algorithm, digest)
 
     def process(self, items: Items[Wanted]) -> Iterator[Result | None]:
         with closing(open_transport(self.options)) as transport, self._quota() as quota:

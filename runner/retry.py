@@ -33,7 +33,9 @@ def _judge(name: str, items: int, chosen: Collection[str] | None) -> Verdict:
     passes, why = reason(name)
     if chosen is None:
         return Verdict(name, items, passes, why)
-    return Verdict(name, items, name in chosen, "asked for" if name in chosen else "not asked for")
+    return Verdict(
+        name, items, name in chosen, "named with --reason" if name in chosen else "not named with --reason"
+    )
 
 
 def forget(checkpoint: Checkpoint, reasons: Collection[str]) -> None:

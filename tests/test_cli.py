@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -444,6 +445,13 @@ def test_lists_come_from_standard_input(site, urls, tmp_path):
     assert "14 URLs, 10 stored" in out
 
 
+def test_a_closed_standard_input_is_named(tmp_path):
+    command = f"exec {shlex.quote(sys.executable)} -m runner start cats - <&-"
+    ended = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "standard input is closed" in ended.stderr
+
+
 def test_without_a_terminal_progress_is_plain_lines_and_can_be_silenced(site, urls, tmp_path):
     run = spawn(tmp_path, "start", "loud", urls, "--allow-private", "--workers", 1)
     assert "download: 14 of 14" in run.communicate()[1]
@@ -478,7 +486,7 @@ def test_a_list_with_columns_from_start_to_export(cli, site, tmp_path):
         ("invalid_url", "list.csv", 5),
         ("invalid_url", "list.csv", 6),
     ]
-    assert malformed[1]["error"] == "1 fields where the head names 4"
+    assert malformed[1]["error"] == "1 field where the head names 4"
     assert cli("export", "cats", "jpegs", "--workers", 0)[0] == 0
     lines = [json.loads(line) for line in (tmp_path / "jpegs" / "metadata.jsonl").read_text().splitlines()]
     assert {line["caption"] for line in lines} == {"a cat, sitting", "no digest"}

@@ -11,6 +11,7 @@ from runner.errors import ListError
 from runner.manifest import Row
 from runner.sources import rows
 from runner.sources.text import MAX_LINE
+from runner.zstd import zstd
 
 
 def urls(*lists: Path | str) -> list[str | None]:
@@ -187,6 +188,11 @@ def test_each_refusal_says_what_to_do(tmp_path: Path) -> None:
     assert refusal(tmp_path) == unknown
 
 
+@pytest.mark.parametrize(("packing", "unpacker"), [("bz2", "bunzip2"), ("xz", "unxz")])
+def test_what_is_to_be_unpacked_by_hand(tmp_path: Path, packing: str, unpacker: str) -> None:
+    assert f"unpack it with `{unpacker}`" in refusal(written(tmp_path / f"list.csv.{packing}", b""))
+
+
 def test_a_file_that_cannot_be_read() -> None:
     assert refusal("/proc/self/mem") == (
         "cannot read the list /proc/self/mem: Input/output error; check its name and that you may read it"
@@ -197,6 +203,10 @@ def test_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
     path = tmp_path / "list.txt.gz"
     path.write_bytes(b"http://a\n")
     assert f"{path} is not gzip data" in refusal(path)
+    path.write_bytes(gzip.compress(b"http://a\n") + b"and more")
+    assert f"{path} is damaged, or goes on after the end of its gzip data" in refusal(path)
+    path.write_bytes(zstd.compress(b"http://a\n"))
+    assert f"{path} is zstandard data and not gzip, as its name says: name it .zst" in refusal(path)
     path.write_bytes(gzip.compress(os.urandom(1000))[:-20])
     assert "cut off or damaged" in refusal(path)
     packed = bytearray(gzip.compress(b"http://a\n" * 100))

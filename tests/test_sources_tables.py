@@ -126,8 +126,9 @@ def test_some_columns_or_none(path: Path) -> None:
 
 
 def test_the_column_of_a_digest_is_kept_too(path: Path) -> None:
-    kept = listed(path, columns="none", verify_hash="caption:md5")
-    assert kept == [Row(row.url, {"caption": row.columns["caption"]}) for row in CARRIED]
+    record = {"url": "http://a.example/0.jpg", "caption": "a cat", "sum": "ab" * 16}
+    write_list(path, [record])
+    assert listed(path, columns="none", verify_hash="sum:md5") == [Row(record["url"], {"sum": record["sum"]})]
 
 
 def test_another_column_of_urls(path: Path) -> None:
@@ -270,11 +271,44 @@ def test_names_of_columns_are_made_distinct(tmp_path: Path) -> None:
         ("http://a/1,x\nhttp://a/2,y\n", "begins with a URL, http://a/1"),
         ("url;caption\nhttp://a/1;x\n", "divided by ';'"),
         ('[{"url": "http://a/1"}]', "looks like JSON"),
+        ('{"url": "http://a/1", "caption": "x"}', "looks like JSON"),
+        ('["http://a/1", "http://a/2"]', "looks like JSON"),
+        ('["http://a/1","http://a/2"]', "looks like JSON"),
+        ('[\n{"url": "http://a/1"}]', "looks like JSON"),
         (b"url,\xff\xfe\n", "first line has bytes that are not UTF-8"),
     ],
 )
 def test_a_table_without_a_head_is_refused(tmp_path: Path, text: str | bytes, words: str) -> None:
     assert words in refusal(written(tmp_path / "list.csv", text))
+
+
+def test_commas_under_the_name_of_tabs_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "list.tsv", "url,caption\nhttp://a/1,x\n")
+    assert "seems to be divided by ','" in refusal(path)
+    path = written(tmp_path / "list.tsv", "the, url\nhttp://a/1,x\n")
+    assert listed(path, url_col="the, url") == [Row("http://a/1,x", {})]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet"])
+def test_a_digest_that_is_none_makes_no_item_to_fetch(tmp_path: Path, kind: str) -> None:
+    good = ["ab" * 32, " " + "AB" * 32 + " ", "sha256:" + "ab" * 32, ""]
+    bad = ["ab" * 16, "xy" * 32]
+    records = [{"url": f"http://a/{number}", "sum": digest} for number, digest in enumerate(good + bad)]
+    path = write_list(tmp_path / f"list.{kind}", records)
+    found = listed(path, verify_hash="sum:sha256")
+    assert [row.url for row in found if row][: len(good)] == [
+        record["url"] for record in records[: len(good)]
+    ]
+    errors = [row.columns["error"] for row in found[len(good) :] if row]
+    assert errors == ["not a sha256 digest"] * len(bad)
+
+
+def test_nan_in_an_array_is_named(tmp_path: Path) -> None:
+    for text in ("NaN", "Infinity", "-Infinity"):
+        words = refusal(written(tmp_path / "list.json", f'[{{"url": "http://a/1", "n": {text}}}]'))
+        assert "NaN and Infinity are no JSON" in words
+        assert "\n" not in words
+    assert "NaN" not in refusal(written(tmp_path / "list.json", '[{"url": oops}]'))
 
 
 def test_a_table_of_nothing_has_no_rows(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -43,9 +43,7 @@ Command = Callable[[Namespace, Console], int]
 
 
 def start(options: Namespace, console: Console) -> int:
-    given = {
-        name: value for name, value in _given(options, FetchOptions, ListOptions).items() if value is not None
-    }
+    given = _settings(options, _given(options, FetchOptions, ListOptions))
     job = Job.create(
         options.job, options.lists, workers=options.workers, shard_size=options.shard_size, **given
     )
@@ -60,9 +58,12 @@ def resume(options: Namespace, console: Console) -> int:
 
 
 def add(options: Namespace, console: Console) -> int:
-    job = _open_changed(options, READING)
+    job = Job.open(options.job)
+    settings = _settings(options, job.folder.config.options().keys() - READING)
+    job.folder.config.changed(**settings)  # what is refused is so before the lists are read
     lines = job.add(options.lists, **_settings(options, READING))
     _note(f"{job.folder.name}: {_account(lines, 'new URL')}.")
+    _change(job, settings)
     return _go_on(job, options, console)
 
 
@@ -92,20 +93,24 @@ def _retried(verdicts: Sequence[Verdict]) -> str:
     return f"{'Pending again: ' + ', '.join(reasons) if reasons else 'Nothing to retry'}. {rest}".strip()
 
 
-def _open_changed(options: Namespace, besides: Collection[str] = ()) -> Job:
-    """The job, with the settings that were given recorded in it, all but those ``besides``."""
+def _open_changed(options: Namespace) -> Job:
+    """The job, with the settings that were given recorded in it."""
     job = Job.open(options.job)
-    settings = _settings(options, job.folder.config.options().keys() - besides)
+    _change(job, _settings(options, job.folder.config.options()))
+    return job
+
+
+def _change(job: Job, settings: dict[str, Any]) -> None:
+    """Record these settings in the job, and say which are other ones."""
     changed = job.change(**settings) if settings else []
     if changed:
         names = ", ".join(
             f"--{name.replace('_', '-').replace('headers', 'header')}" for name in sorted(changed)
         )
         _note(f"{job.folder.name}: {names} as given now, in this run and all that follow.")
-    return job
 
 
-def _settings(options: Namespace, names: Collection[str]) -> dict[str, Any]:
+def _settings(options: Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Those of these options that were given. An empty text is the default again: ``--proxy ""``."""
     defaults = JobConfig().options()
     given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}

@@ -65,13 +65,15 @@ def _close_output() -> None:
 
 
 def _open_streams() -> None:
-    """Stand in for standard streams that are closed: else other files would take their numbers."""
+    """Stand in for standard streams that are closed: else other files would take their numbers.
+
+    A closed standard input stays None: a list that is to come from there is missing, and not empty.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 

@@ -7,6 +7,7 @@ streams    files -> bytes, unpacked
 lines      bytes -> lines of bounded length
 text       one URL a line                        tables     csv and tsv
 objects    json and jsonl                        parquet    parquet, through pyarrow
+digests    the digests that images must have
 columns    which column is the URL, which others are carried
 values     what is carried -> JSON values
 records    records -> rows; malformed ones too

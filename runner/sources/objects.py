@@ -1,6 +1,7 @@
 """JSON: an array of objects or URLs (json), or one of them a line (jsonl)."""
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain
@@ -21,6 +22,9 @@ _FIRST_BYTES = MAX_RECORD
 # that open and do not close are counted between blocks, and may be a block's more than allowed.
 _BLOCK = 1 << 12
 _MAX_DEPTH = 100
+
+# The Python backend of ijson names what it met, whole or its first letter; yajl quotes what is around it.
+_may_be_no_number = re.compile(r"NaN|Infinity|symbol '-?[NI]").search
 
 
 class _Record(NamedTuple):
@@ -59,7 +63,7 @@ def _rows(records: Iterator[_Record], name: str, options: ListOptions) -> Iterat
             yield malformed(error, name, line)
         elif isinstance(value, dict):
             choice = choice or _choose([value], name, options)
-            yield make_row(value.get(choice.url), choice.columns(value), name, line)
+            yield make_row(value.get(choice.url), choice.columns(value), name, line, options.digest)
         elif isinstance(value, str):
             yield make_row(value, {}, name, line)
         elif size:
@@ -153,9 +157,12 @@ def _with_floats(value: Any) -> Any:
 
 
 def _one_line(error: Exception) -> str:
-    # The first line tells what is wrong; with the others yajl points at it. NaN and Infinity are no JSON.
-    what = str(error).strip().partition("\n")[0]
-    return f"{what} (as .jsonl, one object per line, it may hold NaN)"[:200]
+    # The first line tells what is wrong; with the others yajl points at it.
+    text = str(error).strip()
+    what = text.partition("\n")[0][:200]
+    if _may_be_no_number(text):
+        what += "; NaN and Infinity are no JSON: write null, or one object per line as .jsonl"
+    return what
 
 
 def _is_array(source: "_Metered", name: str) -> bool:

@@ -1,12 +1,12 @@
 """Parquet, through pyarrow: a few rows at a time, and only the columns that are wanted."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from ..errors import ListError
 from ..manifest import Row
 from .columns import carried_columns, url_column
+from .digests import digest_size
 from .options import DigestColumn, ListOptions
 from .records import make_row
 from .streams import foreign
@@ -57,7 +57,7 @@ def _rows(file: Any, name: str, options: ListOptions) -> Iterator[Row]:
         ]
         for each, *values in zip(urls, *columns, strict=True):
             line += 1
-            yield make_row(each, dict(zip(carried.values(), values, strict=True)), name, line)
+            yield make_row(each, dict(zip(carried.values(), values, strict=True)), name, line, digest)
 
 
 def _values(column: Any) -> list[Any]:
@@ -81,7 +81,7 @@ def _values(column: Any) -> list[Any]:
 
 def _digest_reader(digest: DigestColumn) -> Callable[[Any], Any]:
     """Reads a digest that is there as bytes and not as digits."""
-    size = hashlib.new(digest.algorithm, usedforsecurity=False).digest_size
+    size = digest_size(digest.algorithm)
     return lambda value: value.hex() if isinstance(value, bytes) and len(value) == size else plain(value)
 
 

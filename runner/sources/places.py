@@ -27,6 +27,7 @@ EXTENSIONS = {
     ".pq": "parquet",
 }
 PACKINGS = {".gz": "gzip", ".zst": "zstandard"}
+_UNPACKERS = {".bz2": "bunzip2", ".xz": "unxz"}  # of what is to be unpacked by hand
 
 _is_remote = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(::[a-z][A-Za-z0-9+.-]*)*://").match
 
@@ -93,6 +94,8 @@ def _source(place: Path | RemoteFile, input_format: str | None) -> Source:
     packing = PACKINGS.get(path.suffix.lower())
     extension = (PurePosixPath(path.stem) if packing else path).suffix.lower()
     kind = input_format or EXTENSIONS.get(extension)
+    if kind is None and (unpacker := _UNPACKERS.get(extension)):
+        raise ListError(f"{name} is packed as {extension}, which is not read: unpack it with `{unpacker}`")
     if kind is None:
         known = ", ".join(filter(None, EXTENSIONS))
         raise ListError(

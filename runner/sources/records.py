@@ -10,6 +10,8 @@ from typing import Any
 
 from ..fetch.urls import BadURLError, prepare
 from ..manifest import Row
+from .digests import digest_of, is_digest
+from .options import DigestColumn
 
 MAX_RECORD = 1 << 20
 """Bytes. A longer line, or element of an array, is malformed."""
@@ -19,6 +21,14 @@ MAX_URL = 1 << 16
 
 NOT_UTF8 = "bytes that are not UTF-8"
 
+_KINDS = {
+    type(None): "nothing",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    dict: "an object",
+    list: "a list",
+}
 _ERRORS = {"invalid_url": "no URL", "scheme": "neither http nor https"}
 
 # What nearly all URLs look like, and what can be asked for: needs no closer look.
@@ -27,11 +37,18 @@ is_usual = re.compile(
 ).fullmatch
 
 
-def make_row(url: Any, columns: dict[str, Any], name: str, line: int) -> Row:
-    """The row of a record on this line of the list of this name."""
+def make_row(
+    url: Any, columns: dict[str, Any], name: str, line: int, digest: DigestColumn | None = None
+) -> Row:
+    """The row of a record on this line of the list of this name; ``digest`` is where it has one, if any."""
     if not isinstance(url, str):
-        kind = "nothing" if url is None else type(url).__name__
+        kind = _KINDS.get(type(url), type(url).__name__)
         return malformed(f"{kind} where the URL should be", name, line)
+    if digest is not None:
+        digits = digest_of(columns, digest)
+        if digits is not None and not is_digest(digits, digest.algorithm):
+            article = "an" if digest.algorithm == "md5" else "a"
+            return malformed(f"not {article} {digest.algorithm} digest", name, line)
     url = url.strip()
     if len(url) <= MAX_URL and is_usual(url):
         return Row(url, columns)

@@ -57,8 +57,7 @@ def opened(source: Source, scratch: Path | None) -> Iterator[BinaryIO]:
                     yield file
     except gzip.BadGzipFile as error:
         raise ListError(
-            f"{source.name} is not gzip data, or damaged ({error}): rename it without .gz if it is not "
-            "packed, or else get the file again"
+            f"{source.name} is damaged, or goes on after the end of its gzip data: get the file again"
         ) from error
     except zstd.ZstdError as error:
         raise ListError(f"{source.name} is not zstandard data, or damaged ({error})") from error
@@ -83,14 +82,35 @@ def _raw(source: Source) -> AbstractContextManager[BinaryIO]:
 
 def _unpacked(source: Source, raw: BinaryIO) -> BinaryIO:
     packing = source.packing
-    if source.place is None:
+    if source.place is None or packing:
         head, raw = _peek(raw)
-        packing = _packing(head)
+        found = _packing(head)
+        if source.place is not None:
+            _check_packing(source, head, found)
+        packing = packing or found
     if packing == "gzip":
         return _buffered(_Gunzip(fileobj=raw))
     if packing == "zstandard":
         return _buffered(_Unzstd(raw))
     return raw
+
+
+def _check_packing(source: Source, head: bytes, found: str | None) -> None:
+    """Raise ListError if a file is not packed as its name says."""
+    if found and found != source.packing:
+        raise ListError(
+            f"{source.name} is {found} data and not {source.packing}, as its name says: "
+            f"name it {_extension(found)}"
+        )
+    if head and not found and source.packing == "gzip":  # zstandard may begin otherwise, too
+        raise ListError(
+            f"{source.name} is not gzip data: rename it without .gz if it is not packed, "
+            "or else get the file again"
+        )
+
+
+def _extension(packing: str) -> str:
+    return next(extension for extension, kind in PACKINGS.items() if kind == packing)
 
 
 def _checked(source: Source, stream: BinaryIO) -> BinaryIO:
@@ -107,8 +127,7 @@ def _checked(source: Source, stream: BinaryIO) -> BinaryIO:
 def foreign(head: bytes) -> str | None:
     """What first bytes belong to, if it is no text list, and what to do with it."""
     if packing := _packing(head):
-        extension = next(extension for extension, kind in PACKINGS.items() if kind == packing)
-        return f"{packing} data: add {extension} to its name, or unpack it"
+        return f"{packing} data: add {_extension(packing)} to its name, or unpack it"
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
             return what
