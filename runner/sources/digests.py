@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from .columns import name_in_job
@@ -23,6 +24,7 @@ def is_digest(text: str, algorithm: str) -> bool:
     return len(text) == 2 * digest_size(algorithm) and _is_hexadecimal(text) is not None
 
 
+@cache  # asked for every row of a list
 def digest_size(algorithm: str) -> int:
     """Bytes of the algorithm's digests."""
     return hashlib.new(algorithm, usedforsecurity=False).digest_size
