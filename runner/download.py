@@ -3,16 +3,17 @@
 import random
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from .engine.feed import MOST_OPEN
 from .engine.items import DONE, Item, Items, Key, Mark, Result
 from .errors import UsageError
-from .fetch import FetchOptions, Transport, open_transport
+from .fetch import FetchOptions, Transport, load_transport, open_transport
 from .fetch.hosts import Hosts, News, Signal
 from .fetch.policy import Digest, Fail, Fetch, Follow, Policy, Retry, Store
 from .fetch.quota import Quota
@@ -92,6 +93,10 @@ class DownloadStage:
         """Seconds. The stage gives a sign of life every second, so only a stuck process runs out of it."""
         return self.options.timeout * 2 + 30
 
+    @property
+    def warm_up(self) -> Callable[[], object]:
+        return partial(_import_for, self.options.transport)
+
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[Wanted]]:
         rows = read_rows(manifest_file(self.manifests, shard), indices)
         for index, row in zip(indices, rows, strict=True):
@@ -113,6 +118,11 @@ class DownloadStage:
         if not options.per_host and not options.rate:
             return nullcontext()
         return closing(Quota(self.hosts, options.per_host, options.rate))
+
+
+def _import_for(transport: str) -> None:
+    """Import what downloads need: this module and the transport."""
+    load_transport(transport)
 
 
 class _Downloads:

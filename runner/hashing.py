@@ -2,9 +2,10 @@
 
 import hashlib
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 
 import imagehash
@@ -15,7 +16,7 @@ from .engine.items import DONE, Item, Key, Mark, Result
 from .engine.shardfile import read_payloads, shard_file
 from .fingerprint import Fingerprint
 from .imaging import Undecodable, displayed, open_image, orientation, untrusted
-from .luma import luma
+from .luma import MIN_WIDTH, luma
 
 # How the hash is made and by which versions. Hashes of different recipes must not be compared: another JPEG
 # decoder or another resize changes a bit of some.
@@ -80,6 +81,10 @@ class HashStage:
     slice_size: int | None = 64
     patience: float = 60.0
 
+    @property
+    def warm_up(self) -> Callable[[], object]:
+        return practise
+
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[bytes]]:
         """The stored bytes of these images."""
         for index, data in read_payloads(shard_file(self.batches, shard), indices):
@@ -92,6 +97,13 @@ class HashStage:
         examine = Examiner()
         for item in items:
             yield None if item is None else examine(item)
+
+
+def practise() -> None:
+    """Examine an image: with the first one, libraries import and work out what they need for all."""
+    file = BytesIO()
+    Image.new("RGB", (MIN_WIDTH, MIN_WIDTH)).save(file, "JPEG")
+    fingerprint(file.getvalue())
 
 
 class Examiner:

@@ -4,8 +4,10 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from runner.engine.items import DONE, Item, Items, Key, Mark, Result
@@ -20,6 +22,10 @@ class Stage:
     patience: float = 30.0
     name: str = "toy"
     log: Path | None = None
+
+    @property
+    def warm_up(self) -> Callable[[], object]:
+        return partial(import_module, __name__)
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[int]]:
         for index in indices:
@@ -89,6 +95,15 @@ class Hungry(Stage):
         if item.key.index == 7:
             raise MemoryError
         return super().work(item)
+
+
+@dataclass(frozen=True)
+class Unprepared(Stage):
+    """What its workers need is not there."""
+
+    @property
+    def warm_up(self) -> Callable[[], object]:
+        return partial(import_module, "no_such_module")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import stages
 import runner.engine
 from runner.engine import feed, supervisor
 from runner.engine.checkpoint import Checkpoint
-from runner.engine.errors import BusyError, StageError, StoppedError
+from runner.engine.errors import BusyError, StageError, StoppedError, WorkerError
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
 from runner.engine.lock import Lock, is_locked
 from runner.engine.run import run
@@ -139,6 +139,39 @@ def test_a_worker_that_ends_because_it_is_told_to_convicts_nobody(tmp_path, chec
         run(stage, WORK[:1], checkpoint, workers=1, watch=kill_then_stop, stop=stop)
     assert len(pids) == 2
     assert CRASHED not in outcomes(checkpoint)
+
+
+def nursery_of(worker: int) -> int:
+    parent = int(Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    assert b"nursery" in Path(f"/proc/{parent}/cmdline").read_bytes()
+    return parent
+
+
+@pytest.mark.parametrize("with_its_worker", [False, True])
+def test_a_killed_nursery_takes_nobody_with_it_and_is_replaced(tmp_path, checkpoint, with_its_worker):
+    log, killed = tmp_path / "log", []
+
+    def workers() -> list[int]:
+        return [int(line.split()[2]) for line in log.read_text().splitlines()]
+
+    def kill_once(marks: Sequence[Mark]) -> None:
+        if log.exists() and not killed:
+            worker = workers()[0]
+            killed.extend([nursery_of(worker), worker][: 1 + with_its_worker])
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    run(stages.Slow(tmp_path / "out", log=log), WORK, checkpoint, workers=1, watch=kill_once)
+    assert killed
+    assert len(set(workers())) == 1 + with_its_worker
+    assert outcomes(checkpoint) == {DONE: SHARDS * ITEMS}
+    check_stored(tmp_path / "out")
+
+
+def test_workers_that_cannot_be_started_end_the_run(tmp_path, checkpoint, capfd):
+    with pytest.raises(WorkerError, match=r"toy stage cannot be started \(exit code 1\)"):
+        run(stages.Unprepared(tmp_path / "out"), WORK, checkpoint, workers=2)
+    assert "no_such_module" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -326,11 +326,17 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def workers_of(pid: int) -> list[int]:
+    """They are children of the nursery, which is the parent's only child."""
+    (nursery,) = children(pid)
+    return children(nursery)
+
+
 def test_when_the_parent_is_killed_the_workers_go_and_send_nothing_more(tmp_path, urls, server):
     slowly(server)
     parent = subprocess.Popen([*RUNNER, "start", "job", str(urls), *OPTIONS], cwd=tmp_path, env=ENVIRONMENT)
     wait_for(lambda: len(server.heads) > 40)
-    workers = children(parent.pid)
+    workers = workers_of(parent.pid)
     assert len(workers) == 4
     parent.kill()
     parent.wait()

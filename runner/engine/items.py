@@ -1,6 +1,6 @@
 """The engine's words: an item goes into a stage, a result with its mark comes out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -90,6 +90,8 @@ class Stage(Protocol[T]):
                     A number: up to so many items go to any free worker, and the parent writes the output
                     files (for stages whose payloads are small).
     ``patience``    seconds that a worker may go without a sign of life before it is killed and replaced
+    ``warm_up``     called once in the process that the workers are forked from: imports what they will need.
+                    A function that can be pickled, and opens nothing
     """
 
     @property
@@ -103,6 +105,9 @@ class Stage(Protocol[T]):
 
     @property
     def patience(self) -> float: ...
+
+    @property
+    def warm_up(self) -> Callable[[], object]: ...
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[T]]:
         """Load these items of a shard, in this order. Called in the process that runs the stage."""

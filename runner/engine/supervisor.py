@@ -16,6 +16,7 @@ from .claims import Claims
 from .errors import RunnerError, StoppedError, WorkerError
 from .items import CRASHED, Key, Mark, Result, Stage
 from .ledger import Ledger
+from .nursery import Nursery
 from .plan import Agenda, OpenShards, Task
 from .stop import Stop
 from .worker import EXIT_SECONDS, Row
@@ -46,7 +47,7 @@ class Supervisor:
 
     def run(self, size: int) -> None:
         """Work until the agenda is done, with up to ``size`` workers; StoppedError if asked to stop."""
-        with Claims.create(size) as self._claims:
+        with Claims.create(size) as self._claims, Nursery(self._stage, self._claims) as self._nursery:
             self._work(size)
 
     def _work(self, size: int) -> None:
@@ -82,7 +83,7 @@ class Supervisor:
         while len(self._workers) < size and not self._agenda.empty:
             number = min(set(range(size)) - {worker.number for worker in self._workers})
             try:
-                worker = WorkerProcess(self._stage, self._claims, number)
+                worker = WorkerProcess(self._nursery, self._stage, number)
             except OSError as error:
                 raise WorkerError(
                     f"Cannot start worker process {len(self._workers) + 1}: {error.strerror}. Work with "

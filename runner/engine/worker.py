@@ -8,13 +8,9 @@ A worker whose parent is gone commits what it has and exits by itself.
 """
 
 import contextlib
-import gc
 import os
 import pickle
 import queue
-import resource
-import signal
-import sys
 import threading
 import traceback
 from collections.abc import Sequence
@@ -140,19 +136,10 @@ class Worker:
         os._exit(0)
 
 
-def main() -> None:
-    """Entry point of the process; its arguments: descriptors of connection, board and claims, its number."""
-    # The parent decides when to stop; it started us with these signals blocked.
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in handled:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
-    # A stage may want thousands of sockets; the usual soft limit of 1,024 is only a default.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    board = Board(os.fdopen(int(sys.argv[2]), "r+b"))
-    board.beat()
-    stage: Stage[Any] = pickle.loads(connection.recv_bytes())
-    gc.freeze()  # what is here now stays, and need not be looked through again and again
-    Worker(stage, Mailbox(connection), board, Claims(int(sys.argv[3]), int(sys.argv[4]))).run()
+def run(number: int, connection: int, board: int, claims: int) -> None:
+    """Be worker ``number`` on these descriptors, until there is nothing left to do."""
+    shown = Board(os.fdopen(board, "r+b"))
+    shown.beat()
+    parent: Connection[Any, Any] = Connection(connection)
+    stage: Stage[Any] = pickle.loads(parent.recv_bytes())
+    Worker(stage, Mailbox(parent), shown, Claims(claims, number)).run()

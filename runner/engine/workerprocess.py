@@ -1,35 +1,30 @@
 """One worker as its parent sees it: the process, the connection, and what it was given to do."""
 
 import contextlib
-import os
 import pickle
-import signal
 import socket
-import subprocess
-import sys
 from collections import defaultdict
 from multiprocessing.connection import Connection
 from typing import Any
 
 from .board import Board
-from .claims import Claims
 from .indexset import IndexSet
 from .items import Key, Stage
+from .nursery import Nursery
 from .plan import Task
 
 # A new process may take so long on a busy machine before its first sign of life counts.
 START_SECONDS = 60.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class WorkerProcess:
     """A started worker. It ends by itself when this process is gone."""
 
-    def __init__(self, stage: Stage[Any], claims: Claims, number: int) -> None:
+    def __init__(self, nursery: Nursery, stage: Stage[Any], number: int) -> None:
         ours, theirs = socket.socketpair()
         self.board = Board.create()
-        self._process = _start([theirs.fileno(), self.board.fileno(), claims.fileno()], number)
-        theirs.close()
+        with theirs:
+            self._process = nursery.fork(number, [theirs.fileno(), self.board.fileno()])
         self.connection: Connection[Any, Any] = Connection(ours.detach())
         with contextlib.suppress(OSError):
             self.connection.send_bytes(pickle.dumps(stage))
@@ -105,24 +100,3 @@ class WorkerProcess:
         self.connection.close()
         self.board.close()
         return code
-
-
-def _start(descriptors: list[int], number: int) -> "subprocess.Popen[bytes]":
-    entry = f"from {__package__}.worker import main; main()"
-    # A Ctrl-C reaches the whole process group: blocked until the worker has learned to ignore it.
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", entry, *map(str, descriptors), str(number)],
-            pass_fds=descriptors,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # A worker is one of many: numpy's library of linear algebra needs no threads of its own.
-            env={
-                "OPENBLAS_NUM_THREADS": "1",
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            },
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)

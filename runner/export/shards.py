@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import BinaryIO, NamedTuple, Protocol
@@ -79,6 +81,10 @@ class ShardStage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", f"export-{self.format.suffix[1:]}:{digest(self.out)}")
+
+    @property
+    def warm_up(self) -> Callable[[], object]:
+        return partial(import_module, type(self).__module__)
 
     def file_name(self, shard: int) -> str:
         return f"{shard:05d}{self.format.suffix}"

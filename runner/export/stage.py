@@ -3,8 +3,10 @@
 Its marks live under a name of their own for each OUT, so that one job can keep any number of exports.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +93,10 @@ class ExportStage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", f"export:{digest(self.out)}")
+
+    @property
+    def warm_up(self) -> Callable[[], object]:
+        return partial(import_module, type(self).__module__)
 
     @property
     def folder(self) -> ImageFiles:

@@ -16,18 +16,25 @@ curl        the default transport, and ``handle``, one exchange of it
 requests    the other one, on the connections in ``guarded``
 """
 
+from collections.abc import Callable
+
 from .options import FetchOptions
 from .transport import Transport
 
-__all__ = ["FetchOptions", "Transport", "open_transport"]
+__all__ = ["FetchOptions", "Transport", "load_transport", "open_transport"]
 
 
 def open_transport(options: FetchOptions) -> Transport:
     """The transport that the options ask for, ready for requests. Close it after use."""
-    if options.transport == "requests":
+    return load_transport(options.transport)(options)
+
+
+def load_transport(name: str) -> Callable[[FetchOptions], Transport]:
+    """Import a transport; what opens it."""
+    if name == "requests":
         from .requests import RequestsTransport
 
-        return RequestsTransport(options)
+        return RequestsTransport
     from .curl import CurlTransport
 
-    return CurlTransport(options)
+    return CurlTransport
