@@ -4,6 +4,7 @@ import hashlib
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image, features
 
 from .engine.items import DONE, Item, Key, Mark, Result
 from .engine.shardfile import read_payloads, shard_file
+from .examined import Examined
 from .fingerprint import Fingerprint
 from .imaging import Undecodable, displayed, open_image, orientation, untrusted
 from .luma import MIN_WIDTH, luma
@@ -30,9 +32,6 @@ RECIPE = "; ".join(
 # Bytes a worker may allocate: the largest accepted image fits three times, a bomb that got past the limits
 # ends as a MemoryError of one image instead of an out-of-memory kill of anything.
 MEMORY_LIMIT = 2 << 30
-
-# Distinct images of which a worker remembers what it found: 5 MB at most.
-REMEMBERED = 16_384
 
 
 def fingerprint(data: bytes, sha256: bytes | None = None) -> Fingerprint:
@@ -94,44 +93,48 @@ class HashStage:
         """One image at a time."""
         if self.memory_limit is not None:
             limit_memory(self.memory_limit)
-        examine = Examiner()
+        examine = Examiner(examined())
         for item in items:
             yield None if item is None else examine(item)
 
 
+@cache
+def examined() -> Examined:
+    """What is known of images; from its first call on in this process, and in those forked from it."""
+    return Examined()
+
+
 def practise() -> None:
     """Examine an image: with the first one, libraries import and work out what they need for all."""
+    examined()
     file = BytesIO()
     Image.new("RGB", (MIN_WIDTH, MIN_WIDTH)).save(file, "JPEG")
     fingerprint(file.getvalue())
 
 
 class Examiner:
-    """Makes the result for one image after the other. Bytes seen lately are not decoded again.
+    """Makes the result for one image after the other. Bytes that are known are not decoded again."""
 
-    Each worker has its own: of the copies of one placeholder, which are the most there is of equal bytes,
-    every worker decodes one.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[bytes, tuple[Mark, bytes | None]] = {}
+    def __init__(self, known: Examined) -> None:
+        self._known = known
 
     def __call__(self, item: Item[bytes]) -> Result:
         sha256 = hashlib.sha256(item.data).digest()
-        found = self._seen.get(sha256)
+        found = self._known.get(sha256)
         if found is None:
-            found = self._seen[sha256] = _examine(item.data, sha256)
-            if len(self._seen) > REMEMBERED:
-                del self._seen[next(iter(self._seen))]
-        return Result(item.key, *found)
+            found = _examine(item.data, sha256)
+            self._known.put(sha256, found)
+        if found.startswith(sha256):
+            return Result(item.key, Mark(DONE, len(item.data)), found)
+        return Result(item.key, Mark(found.decode(), detail=(sha256,)))
 
 
-def _examine(data: bytes, sha256: bytes) -> tuple[Mark, bytes | None]:
+def _examine(data: bytes, sha256: bytes) -> bytes:
+    """The record, which begins with the sha256, or else the reason why there is none."""
     try:
-        record = fingerprint(data, sha256).pack()
+        return fingerprint(data, sha256).pack()
     except Undecodable as error:
-        return Mark(error.reason, detail=(sha256,)), None
-    return Mark(DONE, len(data)), record
+        return error.reason.encode()
 
 
 def limit_memory(limit: int) -> None:

@@ -390,21 +390,13 @@ def test_equal_bytes_are_decoded_once(tmp_path: Path, monkeypatch: pytest.Monkey
         return fingerprint(data, sha256)
 
     monkeypatch.setattr(hashing, "fingerprint", counting)
+    hashing.examined.cache_clear()
     one, other, junk = encode(PICTURE), encode(photo(8)), b"junk"
     stage = stored(tmp_path, dict(enumerate([one, junk, one, other, junk, one])))
     results = list(stage.process(stage.read(3, range(6))))
     assert decoded == [one, junk, other]
     assert [result.key.index for result in results if result] == list(range(6))
     assert len({result.payload for result in results if result}) == 3
-
-
-def test_only_so_much_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "REMEMBERED", 2)
-    pictures = [encode(photo(seed)) for seed in (1, 2, 3, 1)]
-    examine = hashing.Examiner()
-    outcomes = [examine(Item(Key(0, index), data)) for index, data in enumerate(pictures)]
-    assert outcomes[0].payload == outcomes[3].payload
-    assert len(examine._seen) == 2
 
 
 def test_stage_passes_on_that_there_is_nothing_just_now(tmp_path: Path) -> None:
