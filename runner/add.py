@@ -7,8 +7,8 @@ from .errors import JobError
 from .job import PARTIAL, SCRATCH, JobFolder
 from .manifest import Known, Summary, manifest_file, write_manifests, writing_to
 from .record import RECORD
-from .sources import rows
 from .sources.options import ListOptions
+from .sources.reading import rows
 
 
 def append(folder: JobFolder, lists: Sequence[str], options: ListOptions, inherited: bool = False) -> Summary:

@@ -31,7 +31,6 @@ from .errors import JobError
 from .manifest import Head, Summary, manifest_file, read_head, write_manifests, writing_to
 from .record import DRAFT, RECORD, NoRecordError, Record
 from .repeats import Keeper, Lists, Repeats
-from .sources import rows
 
 ERROR_LOG = "errors.log"
 
@@ -199,6 +198,8 @@ def _check_store(path: Path) -> None:
 
 def _shard(path: Path, lists: Sequence[str], config: JobConfig) -> Record:
     """Write the manifests, then job.json: a folder without job.json is no job yet."""
+    from .sources.reading import rows  # brings every format, and what they need: not for every command
+
     _clear_unfinished(path)
     partial = path / PARTIAL
     partial.mkdir()

@@ -14,8 +14,6 @@ from .job import JobFolder
 from .manifest import manifest_file, read_rows
 from .repeats import Repeats
 
-STATES = ("stored", "failed", "pending")
-
 # What the hash pass adds to an item; before that, no column of a list may have these names either.
 FOUND = ("sha256", "width", "height", "format", "phash", "decode", "duplicate_of")
 

@@ -1,6 +1,7 @@
 """The main flow: lists -> manifests -> batches -> hashes -> dedup table -> a dataset.
 
-Each step goes on where it was left, whatever ended it, and touches nothing that is finished.
+Each step goes on where it was left, whatever ended it, and touches nothing that is finished. It imports what
+it alone needs: to look at a job should take no longer than it must.
 """
 
 import os
@@ -10,28 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from .add import append
 from .config import JobConfig, check_workers
-from .download import DownloadStage, lent_connections
 from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
 from .errors import UsageError
 from .export_options import ExportOptions, Selection, take_selection, take_writing
 from .job import JobFolder
-from .listing import ListedItem, list_items
-from .manifest import Summary
 from .retry import Verdict, forget, judge
-from .session import Listener, Session, keep_one_recipe, nobody
 from .status import Status, read_status
 
 if TYPE_CHECKING:
     from .clusters import Cluster
     from .dedup import Reduction
+    from .download import DownloadStage
     from .export.card import Settings
     from .export.formats import Plan
     from .export.output import Output
     from .export.update import Exported
+    from .listing import ListedItem
+    from .manifest import Summary
+    from .session import Listener, Session
     from .verify import Finding
 
 
@@ -69,13 +69,15 @@ class Job:
         """Open an existing job."""
         return cls(JobFolder.open(Path(path)))
 
-    def add(self, lists: str | Path | Sequence[str | Path], **options: Any) -> Summary:
+    def add(self, lists: str | Path | Sequence[str | Path], **options: Any) -> "Summary":
         """Append what is new in a URL list, or several, as further shards; tells what became of the lines.
 
         URLs that the job has are counted as repeats, and their columns are kept beside the item. Killed at
         any moment, it has added all or nothing. ``options`` say how the lists are read (``input_format``,
         ``url_col``, ``columns``, ``shuffle``, ``seed``), where that is not as for the job's first lists.
         """
+        from .add import append
+
         reading = self.folder.config.reading(**options)
         inherited = options.keys().isdisjoint({"url_col", "columns"})
         with self.folder.lock():
@@ -109,7 +111,7 @@ class Job:
         return [name for name in settings if old[name] != new[name]]
 
     def download(
-        self, *, workers: int | None = None, progress: Listener | None = None, stop: Stop | None = None
+        self, *, workers: int | None = None, progress: "Listener | None" = None, stop: Stop | None = None
     ) -> None:
         """Fetch every URL that has no mark yet."""
         with self._session(workers, progress, stop) as session:
@@ -123,7 +125,7 @@ class Job:
             session.run(stage, work, sum(head.rows for head in heads))
 
     def hash(
-        self, *, workers: int | None = None, progress: Listener | None = None, stop: Stop | None = None
+        self, *, workers: int | None = None, progress: "Listener | None" = None, stop: Stop | None = None
     ) -> None:
         """Decode and hash every stored image that is not hashed yet."""
         with self._session(workers, progress, stop) as session:
@@ -136,7 +138,7 @@ class Job:
         workers: int | None = None,
         dry_run: bool = False,
         reselect: bool = False,
-        progress: Listener | None = None,
+        progress: "Listener | None" = None,
         stop: Stop | None = None,
         **options: Any,
     ) -> ExportReport:
@@ -173,7 +175,7 @@ class Job:
 
     def _export(
         self,
-        session: Session,
+        session: "Session",
         output: "Output",
         planned: "Plan",
         settings: "Settings",
@@ -212,7 +214,7 @@ class Job:
         *,
         workers: int | None = None,
         reselect: bool = False,
-        progress: Listener | None = None,
+        progress: "Listener | None" = None,
         stop: Stop | None = None,
         **options: Any,
     ) -> "Iterator[Cluster]":
@@ -234,8 +236,10 @@ class Job:
         """Where the job stands. Needs no lock."""
         return read_status(self.folder)
 
-    def items(self, *, state: str | None = None, reason: str | None = None) -> Iterator[ListedItem]:
+    def items(self, *, state: str | None = None, reason: str | None = None) -> "Iterator[ListedItem]":
         """Every URL and what became of it, in order. Needs no lock."""
+        from .listing import list_items
+
         return list_items(self.folder, state=state, reason=reason)
 
     def verify(self, *, deep: bool = False) -> "Iterator[Finding]":
@@ -258,14 +262,18 @@ class Job:
 
     @contextmanager
     def _session(
-        self, workers: int | None, progress: Listener | None, stop: Stop | None
-    ) -> Iterator[Session]:
+        self, workers: int | None, progress: "Listener | None", stop: Stop | None
+    ) -> "Iterator[Session]":
+        from .session import Session, nobody
+
         check_workers(workers or 0)
         with self.folder.lock(), self.folder.checkpoint() as checkpoint:
             size = self.folder.config.workers if workers is None else workers
             yield Session(checkpoint, size, progress or nobody, stop or Stop())
 
-    def _download_stage(self, workers: int, shards: int) -> DownloadStage:
+    def _download_stage(self, workers: int, shards: int) -> "DownloadStage":
+        from .download import DownloadStage, lent_connections
+
         folder = self.folder
         fetch = folder.config.fetch
         fetch.check_files()
@@ -273,12 +281,13 @@ class Job:
         digests = folder.config.lists.digest
         return DownloadStage(folder.manifests, folder.batches, folder.hosts, fetch, digests)
 
-    def _hash(self, session: Session) -> None:
-        from .hashing import MEMORY_LIMIT, RECIPE, HashStage  # brings scipy, which a download can do without
+    def _hash(self, session: "Session") -> None:
+        from .hashing import MEMORY_LIMIT, HashStage, recipe
+        from .session import keep_one_recipe
 
         folder = self.folder
         check(folder.checkpoint_path)
-        keep_one_recipe(folder, session.checkpoint, RECIPE)
+        keep_one_recipe(folder, session.checkpoint, recipe())
         heads = folder.heads()
         session.check_stored("download", folder.batches, {head.shard: head.rows for head in heads})
         session.check_stored("hash", folder.hashes, session.marked("download", DONE))

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -176,6 +175,8 @@ def _is_there(path: Path) -> bool:
 
 def _pack(repeat: Repeat) -> tuple[bytes, bytes]:
     """Name and value of a record."""
+    from hashlib import blake2b  # loads OpenSSL: only where a list is read
+
     columns = json.dumps(repeat.columns).encode()
     digest = blake2b(json.dumps(repeat.columns, sort_keys=True).encode(), digest_size=8).digest()
     return _ITEM.pack(*repeat.key) + digest, _LINE.pack(repeat.line) + columns

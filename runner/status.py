@@ -10,6 +10,9 @@ from .engine.lock import is_locked
 from .job import JobFolder
 from .record import FORMAT
 
+STATES = ("stored", "failed", "pending")
+"""What an item can be."""
+
 
 @dataclass(frozen=True)
 class Status:

@@ -280,13 +280,13 @@ def _kept(folder: JobFolder, options: dict[str, Any]) -> Keys:
 
 def _check_hashed(folder: JobFolder) -> None:
     """Raise JobError unless every stored image went through the hash pass as it is today."""
-    from .hashing import RECIPE
+    from .hashing import recipe
 
     missing = 0
     with folder.reader() as checkpoint:
         if checkpoint is not None:
             missing = sum(tally[DONE][0] for tally in checkpoint.tally("download").values() if DONE in tally)
-            if checkpoint.note("recipe") == RECIPE.encode():
+            if checkpoint.note("recipe") == recipe().encode():
                 tallies = checkpoint.tally("hash").values()
                 missing -= sum(count for tally in tallies for count, _ in tally.values())
     if missing:

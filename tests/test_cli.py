@@ -421,9 +421,40 @@ def test_an_output_that_takes_nothing_is_named(job, tmp_path, command):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["status", "cats"]], ids=str)
+def test_to_look_loads_nothing_that_works(job, tmp_path, arguments):
+    """What fetches, decodes, reads lists, runs workers or draws a bar is slow to load."""
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    code += "from runner.cli import main; main(sys.argv[1:])"
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(run.stderr.split())
+    assert "runner.cli.main" in loaded
+    slow = {
+        "numpy",
+        "scipy",
+        "PIL",
+        "imagehash",
+        "pycurl",
+        "requests",
+        "certifi",
+        "pyarrow",
+        "fsspec",
+        "tqdm",
+    }
+    slow |= {"certifi", "idna", "brotli", "multiprocessing", "subprocess", "socket", "hashlib", "email"}
+    slow |= {"runner.sources.reading", "runner.fetch.policy", "runner.engine.run"}
+    assert not loaded & slow
+
+
 def test_a_ctrl_c_while_modules_are_loaded_is_no_traceback(job, tmp_path):
     """One of them, loaded for every command, is replaced by one in which it comes."""
-    (tmp_path / "tqdm.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    (tmp_path / "msgpack.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     run = spawn(tmp_path, "status", job, env={**os.environ, "PYTHONPATH": path})
     assert run.communicate(timeout=30) == ("", "")

@@ -11,8 +11,8 @@ from runner.clusters import Cluster, list_clusters
 from runner.config import JobConfig
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, shard_file
+from runner.examiner import fingerprint
 from runner.export_options import Filters, Selection
-from runner.hashing import fingerprint
 from runner.job import JobFolder
 
 COARSE = encode(photo(1), quality=30)

@@ -18,9 +18,9 @@ from runner.dedup import DedupTable, Reduction, preview, reduce
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import StoreError, UsageError
+from runner.examiner import fingerprint
 from runner.export_options import Filters, Selection
 from runner.fingerprint import Fingerprint
-from runner.hashing import fingerprint
 from runner.paircache import PairCache, Pairs
 
 Records = dict[Key, Fingerprint]

@@ -18,12 +18,13 @@ from runner.engine.items import CRASHED, DONE, Key, Mark, Result
 from runner.engine.run import run
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import DiskFullError, UsageError
+from runner.examiner import fingerprint
 from runner.export.kept import Kept
 from runner.export.output import LocalFolder, claim
 from runner.export.stage import ExportStage
 from runner.export.update import Exported, finish, prepare
 from runner.export_options import ExportOptions, Filters, Rendering, Selection
-from runner.hashing import HashStage, fingerprint
+from runner.hashing import HashStage
 from runner.manifest import Row, write_manifests
 from runner.repeats import Lists
 

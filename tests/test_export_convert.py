@@ -9,10 +9,10 @@ import pictures
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from runner.examiner import fingerprint
 from runner.export.convert import Unencodable, render
 from runner.export.stage import recipe_for
 from runner.export_options import Rendering
-from runner.hashing import fingerprint
 from runner.imaging import Undecodable
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

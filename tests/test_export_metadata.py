@@ -7,10 +7,10 @@ from typing import Any
 import pictures
 
 from runner.engine.items import Key
+from runner.examiner import fingerprint
 from runner.export.metadata import OWN_COLUMNS, Line, describe, write_metadata
 from runner.export.output import LocalFolder
 from runner.export_options import Rendering
-from runner.hashing import fingerprint
 from runner.manifest import Row
 
 PRINT = fingerprint(pictures.encode(pictures.photo(1)))

@@ -27,12 +27,13 @@ from pictures import (
 )
 from PIL import Image
 
-from runner import hashing
+from runner import examiner
 from runner.choice import MIN_CONTRAST, MIN_LEVELS, RECORD
 from runner.engine.items import DONE, Item, Key, Mark, Result
 from runner.engine.shardfile import ShardFile
+from runner.examiner import fingerprint
 from runner.fingerprint import Fingerprint
-from runner.hashing import RECIPE, HashStage, fingerprint
+from runner.hashing import HashStage, recipe
 from runner.imaging import (
     FORMATS,
     REASONS,
@@ -389,8 +390,8 @@ def test_equal_bytes_are_decoded_once(tmp_path: Path, monkeypatch: pytest.Monkey
         decoded.append(data)
         return fingerprint(data, sha256)
 
-    monkeypatch.setattr(hashing, "fingerprint", counting)
-    hashing.examined.cache_clear()
+    monkeypatch.setattr(examiner, "fingerprint", counting)
+    examiner.examined.cache_clear()
     one, other, junk = encode(PICTURE), encode(photo(8)), b"junk"
     stage = stored(tmp_path, dict(enumerate([one, junk, one, other, junk, one])))
     results = list(stage.process(stage.read(3, range(6))))
@@ -421,4 +422,4 @@ def test_memory_limit_costs_the_one_image_that_exceeds_it(tmp_path: Path) -> Non
 
 
 def test_recipe_names_what_the_hash_depends_on() -> None:
-    assert all(name in RECIPE for name in ("imagehash", "pillow", "scipy", "libjpeg-turbo"))
+    assert all(name in recipe() for name in ("imagehash", "pillow", "scipy", "libjpeg-turbo"))

@@ -9,7 +9,7 @@ import pytest
 
 from runner.errors import ListError
 from runner.manifest import Row
-from runner.sources import rows
+from runner.sources.reading import rows
 from runner.sources.text import MAX_LINE
 from runner.zstd import zstd
 

@@ -13,8 +13,8 @@ import pytest
 from webserver import Visit, WebServer, answer
 
 from runner.errors import ListError
-from runner.sources import rows
 from runner.sources.options import ListOptions
+from runner.sources.reading import rows
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 
 from runner.errors import DiskFullError
 from runner.manifest import Row, read_rows, write_manifests
-from runner.sources import rows, shuffle
+from runner.sources import shuffle
 from runner.sources.options import ListOptions
+from runner.sources.reading import rows
 from runner.sources.shuffle import shuffled
 
 ROWS: list[Row | None] = [

@@ -19,8 +19,8 @@ import pytest
 
 from runner.errors import ListError
 from runner.manifest import Row, read_rows, write_manifests
-from runner.sources import rows
 from runner.sources.options import ListOptions
+from runner.sources.reading import rows
 from runner.sources.records import MAX_RECORD
 from runner.sources.values import MAX_VALUE, plain
 from runner.zstd import zstd
@@ -490,7 +490,8 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path, kind: str) -> None:
 def test_standard_input(kind: str, pack: Any, tmp_path: Path) -> None:
     """Through a pipe, packed or not."""
     code = (
-        "import sys; from runner.sources import rows; from runner.sources.options import ListOptions\n"
+        "import sys; from runner.sources.reading import rows\n"
+        "from runner.sources.options import ListOptions\n"
         "print([row.url for row in rows(['-'], ListOptions(sys.argv[1]))])"
     )
     done = subprocess.run(
@@ -503,7 +504,7 @@ def test_standard_input(kind: str, pack: Any, tmp_path: Path) -> None:
 
 
 def test_packed_text_on_standard_input_is_seen() -> None:
-    code = "from runner.sources import rows\nprint([row.url for row in rows(['-'])])"
+    code = "from runner.sources.reading import rows\nprint([row.url for row in rows(['-'])])"
     done = subprocess.run(
         [sys.executable, "-c", code], input=gzip.compress(b"http://a/1\n"), capture_output=True, check=True
     )

@@ -10,7 +10,7 @@ import pictures
 import pytest
 from webserver import WebServer, answer
 
-from runner import Job, hashing, images
+from runner import Job, examiner, images
 from runner.cli import main
 from runner.engine.soundness import read_meta
 from runner.errors import DamagedError, JobError, RunnerError
@@ -200,7 +200,7 @@ def test_without_a_checkpoint_nothing_stored_is_fetched_or_hashed_again(site, jo
     assert set(again) == {"/none1.jpg", "/none2.jpg", "/none3.jpg"}
     check_bodies(site, job)
     assert list(job.verify(deep=True)) == []
-    monkeypatch.delattr(hashing, "fingerprint")
+    monkeypatch.delattr(examiner, "fingerprint")
     job.export(out, workers=0)
     assert tree(out) == site.export
 

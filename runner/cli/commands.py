@@ -15,17 +15,18 @@ from ..config import READING, JobConfig
 from ..engine.stop import Stop
 from ..export_options import ExportOptions, Filters, Rendering, Selection
 from ..fetch.options import FetchOptions
-from ..listing import ListedItem
-from ..manifest import Summary
-from ..pipeline import ExportReport, Job
-from ..retry import Verdict
+from ..pipeline import Job
+from ..sources.lines import PERCENT
 from ..sources.options import ListOptions
-from ..sources.text import PERCENT
-from ..status import Status
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
     from ..clusters import Cluster, Member
+    from ..listing import ListedItem
+    from ..manifest import Summary
+    from ..pipeline import ExportReport
+    from ..retry import Verdict
+    from ..status import Status
     from ..verify import Finding
 
 WATCH_SECONDS = 2.0
@@ -76,7 +77,7 @@ def retry(options: Namespace, console: Console) -> int:
     return _go_on(job, options, console)
 
 
-def _forecast(verdicts: Sequence[Verdict]) -> str:
+def _forecast(verdicts: "Sequence[Verdict]") -> str:
     lines = [
         f"{verdict.reason:16s} {verdict.items:9,}  {'again' if verdict.again else 'no':5s}  {verdict.why}"
         for verdict in verdicts
@@ -86,7 +87,7 @@ def _forecast(verdicts: Sequence[Verdict]) -> str:
     return "\n".join([*lines, f"{again:,} of {failed:,} failed URLs would be asked for again (dry run)."])
 
 
-def _retried(verdicts: Sequence[Verdict]) -> str:
+def _retried(verdicts: "Sequence[Verdict]") -> str:
     reasons = [f"{verdict.reason} {verdict.items:,}" for verdict in verdicts if verdict.again]
     left = sum(verdict.items for verdict in verdicts if not verdict.again)
     rest = f"{left:,} stay failed (retry --dry-run says why)." if left else ""
@@ -138,14 +139,14 @@ def _download(job: Job, options: Namespace, console: Console) -> int:
     return 0
 
 
-def _hint_at_export(status: Status, options: Namespace) -> None:
+def _hint_at_export(status: "Status", options: Namespace) -> None:
     if status.items["stored"]:
         print(f"Write the images to a folder: runner export {shlex.quote(options.job)} OUT")
     if status.reasons.get("blocked_address"):
         print("Private and local addresses are refused (blocked_address) unless --allow-private is given.")
 
 
-def _account(lines: Summary, noun: str = "URL") -> str:
+def _account(lines: "Summary", noun: str = "URL") -> str:
     """What became of the lines of a list."""
     return (
         f"{_count(lines.lines, 'line')}, that is {_count(lines.items, noun)} in "
@@ -261,24 +262,24 @@ def repair(options: Namespace, console: Console) -> int:  # noqa: ARG001
     return 0
 
 
-def _as_json(item: ListedItem) -> str:
+def _as_json(item: "ListedItem") -> str:
     return json.dumps(item.to_json())
 
 
-def _as_url(item: ListedItem) -> str:
+def _as_url(item: "ListedItem") -> str:
     """The URL as a line of a text list: one from JSON may hold what no line can."""
     url = item.url.replace("\n", "%0A").translate(PERCENT)
     return url.encode(errors="backslashreplace").decode()
 
 
-def _as_line(item: ListedItem) -> str:
+def _as_line(item: "ListedItem") -> str:
     outcome = item.reason or item.state
     # Whatever a list holds, it does not get to command a terminal.
     url = "".join(char if char.isprintable() else repr(char)[1:-1] for char in _as_url(item))
     return f"{item.shard:05d} {item.index:5d}  {outcome:16s}  {url}"
 
 
-def _summary(status: Status) -> str:
+def _summary(status: "Status") -> str:
     items = status.items
     lines = [
         f"{status.job} ({status.state}): {_count(items['total'], 'URL')}, {items['stored']:,} stored "
@@ -304,7 +305,7 @@ _WRITTEN = {
 }
 
 
-def _export_summary(status: Status, report: ExportReport, out: str, kind: str) -> str:
+def _export_summary(status: "Status", report: "ExportReport", out: str, kind: str) -> str:
     chosen = report.reduction
     left_out = [f"{chosen.duplicates:,} duplicates", _undecodable(report.undecodable)]
     left_out += [f"{count:,} by {name.replace('_', '-')}" for name, count in chosen.filtered.items()]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import __version__
 from ..config import CHANGEABLE, READING
-from ..listing import STATES
+from ..status import STATES
 from . import commands, completion, options, values
 from .environment import CommandParser
 

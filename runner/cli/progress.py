@@ -3,11 +3,13 @@
 import sys
 import time
 from contextlib import suppress
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
-from ..session import Progress
+    from ..session import Progress
 
 # How often a line is printed where there is no terminal.
 LINE_SECONDS = 10.0
@@ -21,7 +23,7 @@ class ProgressBar:
         self._bar: tqdm[Any] | None = None
         self.running = False
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         if not self.running:
             self.running = True
             self._started = self._printed = time.monotonic()
@@ -32,15 +34,17 @@ class ProgressBar:
             self.running = False
             self._bar = None
 
-    def _show(self, progress: Progress) -> None:
+    def _show(self, progress: "Progress") -> None:
         if sys.stderr.isatty():
             self._move_bar(progress)
         elif (progress.ended and progress.new) or time.monotonic() - self._printed > LINE_SECONDS:
             self._printed = time.monotonic()
             print(self._line(progress), file=sys.stderr, flush=True)
 
-    def _move_bar(self, progress: Progress) -> None:
+    def _move_bar(self, progress: "Progress") -> None:
         if self._bar is None:
+            from tqdm import tqdm  # is slow to load: not where there is no terminal
+
             self._bar = tqdm(
                 desc=progress.stage,
                 total=progress.total,
@@ -55,15 +59,15 @@ class ProgressBar:
         if progress.ended:
             self._bar.close()
 
-    def _line(self, progress: Progress) -> str:
+    def _line(self, progress: "Progress") -> str:
         left = (progress.total - progress.done) * self._seconds() / progress.new if progress.new else 0.0
         return (
             f"{progress.stage}: {progress.done:,} of {progress.total:,}, "
             f"{progress.new / self._seconds():,.0f} images/s, "
-            f"{self._details(progress)}, {tqdm.format_interval(left)} left"
+            f"{self._details(progress)}, {timedelta(seconds=round(left))} left"
         )
 
-    def _details(self, progress: Progress) -> str:
+    def _details(self, progress: "Progress") -> str:
         return f"{progress.bytes / self._seconds() / 1e6:.1f} MB/s, {progress.failed:,} failed"
 
     def _seconds(self) -> float:

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import time
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +34,7 @@ class Lock:
         for _ in range(TRIES):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                name = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+                name = json.dumps({"pid": os.getpid(), "host": os.uname().nodename})
                 os.ftruncate(self._file, 0)
                 with contextlib.suppress(OSError):  # no room for a name: the lock holds without
                     os.pwrite(self._file, name.encode(), 0)

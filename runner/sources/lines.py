@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _BLOCK = 1 << 16  # bytes
+# What "surrogateescape" makes of bytes that are not UTF-8.
+PERCENT = {0xDC00 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
 
 
 class CutLine(bytes):

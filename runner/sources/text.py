@@ -5,14 +5,12 @@ from typing import BinaryIO
 
 from ..errors import ListError
 from ..manifest import Row
-from .lines import CutLine, read_lines
+from .lines import PERCENT, CutLine, read_lines
 from .options import ListOptions
 from .records import fault, is_usual, make_row
 
 MAX_LINE = 64 * 1024  # bytes; no server takes a URL of that length
 _BOM = "\ufeff"
-# What "surrogateescape" makes of bytes that are not UTF-8.
-PERCENT = {0xDC00 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
 
 
 def read(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | None]:

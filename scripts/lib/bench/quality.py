@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from tools.pictures import encode
 
 from runner.choice import MIN_CONTRAST, MIN_LEVELS, PHOTO_BITS
+from runner.examiner import fingerprint
 from runner.fingerprint import Fingerprint
-from runner.hashing import fingerprint
 
 from .results import Findings
 
