@@ -185,10 +185,10 @@ class JobFolder:
         _check_store(self.repeats_path)
         return Keeper(self.repeats_path)
 
-    def lists(self) -> Lists:
+    def lists(self, heads: Sequence[Head]) -> Lists:
         """What the lists say of the items, for the processes of a run. Raises DamagedError."""
         _check_store(self.repeats_path)
-        return Lists(self.manifests, self.repeats_path, self.lines(self.heads()).lines)
+        return Lists(self.manifests, self.repeats_path, self.lines(heads).lines)
 
 
 def _check_store(path: Path) -> None:

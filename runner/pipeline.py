@@ -115,14 +115,14 @@ class Job:
     ) -> None:
         """Fetch every URL that has no mark yet."""
         with self._session(workers, progress, stop) as session:
-            heads = self.folder.heads()
-            session.check_stored("download", self.folder.batches, {head.shard: head.rows for head in heads})
-            unfinished = session.unfinished_shards("download", heads)
+            rows = {head.shard: head.rows for head in session.heads}
+            session.check_stored("download", self.folder.batches, rows)
+            unfinished = session.unfinished_shards("download")
             if unfinished:
                 check(self.folder.checkpoint_path)
             stage = self._download_stage(session.workers, len(unfinished))
             work = ((head.shard, range(head.rows)) for head in unfinished)
-            session.run(stage, work, sum(head.rows for head in heads))
+            session.run(stage, work, session.items())
 
     def hash(
         self, *, workers: int | None = None, progress: "Listener | None" = None, stop: Stop | None = None
@@ -156,14 +156,15 @@ class Job:
         with self._session(workers, progress, stop) as session:
             job = folder.path.resolve()
             output = output_for(out, job)
-            planned = plan(writing, folder.manifest_paths(), folder.lists().have_repeats)
+            lists = folder.lists(session.heads)
+            planned = plan(writing, folder.manifest_paths(), lists.have_repeats)
             if session.workers and output.in_this_process:
                 raise UsageError(f"Worker processes do not see {output.name}: give --workers 0.")
             if not dry_run:
                 claim(output, job, session.checkpoint, writing.format)
             self._hash(session)
             undecodable = session.failures("hash")
-            shards = [head.shard for head in folder.heads()]
+            shards = [head.shard for head in session.heads]
             if dry_run:
                 _, reduction = dedup.preview(
                     folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards
@@ -188,18 +189,18 @@ class Job:
         from .export.kept import Kept
 
         folder = self.folder
-        heads = folder.heads()
         options = settings.export
         with DedupTable(folder.dedup) as table:
-            kept = Kept(table, [head.shard for head in heads], options)
-            contents = Contents(folder.lists(), folder.batches, folder.hashes, kept, options.rendering)
+            kept = Kept(table, [head.shard for head in session.heads], options)
+            lists = folder.lists(session.heads)
+            contents = Contents(lists, folder.batches, folder.hashes, kept, options.rendering)
             exporter = planned.exporter(contents, options.count(reduction.unique), output, session.checkpoint)
             for part in exporter.runs():
                 work = session.checked(part.stage.name, part.work, folder.batches, folder.hashes)
                 session.run(part.stage, work, part.total, part.finished, part.each)
             exported = exporter.finish()
         origin = Origin(
-            urls=sum(head.rows for head in heads),
+            urls=session.items(),
             stored=session.count("download", DONE),
             failed=session.failures("download"),
             undecodable=session.failures("hash"),
@@ -226,7 +227,7 @@ class Job:
         folder = self.folder
         with self._session(workers, progress, stop) as session:
             self._hash(session)
-            shards = [head.shard for head in folder.heads()]
+            shards = [head.shard for head in session.heads]
             choice, _ = dedup.preview(
                 folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards
             )
@@ -269,7 +270,7 @@ class Job:
         check_workers(workers or 0)
         with self.folder.lock(), self.folder.checkpoint() as checkpoint:
             size = self.folder.config.workers if workers is None else workers
-            yield Session(checkpoint, size, progress or nobody, stop or Stop())
+            yield Session(checkpoint, self.folder.heads(), size, progress or nobody, stop or Stop())
 
     def _download_stage(self, workers: int, shards: int) -> "DownloadStage":
         from .download import DownloadStage, lent_connections
@@ -288,11 +289,11 @@ class Job:
         folder = self.folder
         check(folder.checkpoint_path)
         keep_one_recipe(folder, session.checkpoint, recipe())
-        heads = folder.heads()
-        session.check_stored("download", folder.batches, {head.shard: head.rows for head in heads})
+        rows = {head.shard: head.rows for head in session.heads}
+        session.check_stored("download", folder.batches, rows)
         session.check_stored("hash", folder.hashes, session.marked("download", DONE))
         stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
-        work = session.checked("hash", session.stored(heads), folder.batches)
+        work = session.checked("hash", session.stored(), folder.batches)
         session.run(stage, work, session.count("download", DONE))
 
 

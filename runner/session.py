@@ -65,8 +65,11 @@ def nobody(progress: Progress) -> None:
 class Session:
     """The job while this process has it."""
 
-    def __init__(self, checkpoint: Checkpoint, workers: int, listener: Listener, stop: Stop) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, heads: Sequence[Head], workers: int, listener: Listener, stop: Stop
+    ) -> None:
         self.checkpoint = checkpoint
+        self.heads = heads  # of all manifests: as long as this process has the job, there are no others
         self.workers = workers
         self._listener = listener
         self._stop = stop
@@ -116,9 +119,13 @@ class Session:
             counts.update({outcome: count for outcome, (count, _) in tally.items() if outcome != DONE})
         return dict(counts.most_common())
 
-    def unfinished_shards(self, stage: str, heads: Sequence[Head]) -> list[Head]:
+    def items(self) -> int:
+        """How many the job has."""
+        return sum(head.rows for head in self.heads)
+
+    def unfinished_shards(self, stage: str) -> list[Head]:
         marked = self.marked(stage)
-        return [head for head in heads if head.rows > marked[head.shard]]
+        return [head for head in self.heads if head.rows > marked[head.shard]]
 
     def check_stored(self, stage: str, folder: Path, members: Mapping[int, int]) -> None:
         """Raise DamagedError if a shard file has fewer payloads than there are marks for them.
@@ -143,9 +150,9 @@ class Session:
                     check(shard_file(folder, shard))
             yield shard, members
 
-    def stored(self, heads: Sequence[Head]) -> Iterator[tuple[int, list[int]]]:
+    def stored(self) -> Iterator[tuple[int, list[int]]]:
         """The downloaded images, shard by shard."""
-        for head in heads:
+        for head in self.heads:
             marks = self.checkpoint.marks("download", head.shard)
             yield head.shard, [index for index, mark in marks if mark.outcome == DONE]
 

@@ -399,7 +399,7 @@ def test_an_image_that_kills_its_worker_is_found_and_left_out(
     folder = job.folder
     with DedupTable(folder.dedup) as table, folder.checkpoint() as checkpoint:
         kept = Kept(table, range(3), ExportOptions())
-        contents = Contents(folder.lists(), folder.batches, folder.hashes, kept, Rendering())
+        contents = Contents(folder.lists(folder.heads()), folder.batches, folder.hashes, kept, Rendering())
         exporter = ShardsExport(ShardStage(contents, LocalFolder(out), LethalTar()), 7, checkpoint)
         for part in exporter.runs():
             run(part.stage, part.work, checkpoint, workers=2)

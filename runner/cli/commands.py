@@ -120,10 +120,10 @@ def _settings(options: Namespace, names: Iterable[str]) -> dict[str, Any]:
 
 def _go_on(job: Job, options: Namespace, console: Console) -> int:
     """Download what is pending."""
-    if job.status().state != "complete":
+    status = job.status()
+    if status.state != "complete":
         return _download(job, options, console)
     job.download(workers=options.workers, progress=console.progress, stop=console.stop)  # looks at the files
-    status = job.status()
     print(_summary(status))
     print("Nothing is left to download.")
     _hint_at_export(status, options)

@@ -7,7 +7,6 @@ about an answer is decided here, so both transports have the same outcomes.
 import hashlib
 import re
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Any, NamedTuple
 
@@ -214,6 +213,8 @@ def _retry_after(value: str, wall: float) -> float | None:
     text = value.strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text[:20])
+    from email.utils import parsedate_to_datetime  # slow to load, and few servers send a date
+
     try:
         return parsedate_to_datetime(text).timestamp() - wall
     except (ValueError, OverflowError, OSError):

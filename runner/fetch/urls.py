@@ -8,8 +8,6 @@ from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urljoin
 
-import idna
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NO_AUTHORITY = frozenset({"about", "blob", "cid", "data", "file", "javascript", "mailto", "tel", "urn"})
@@ -140,6 +138,8 @@ def _host(text: str) -> tuple[str, str | None]:
 
 
 def _idna(text: str) -> str:
+    import idna  # slow to load, and few names need it
+
     try:
         return idna.encode(text, uts46=True).decode("ascii").lower()
     except UnicodeError:
