@@ -226,8 +226,9 @@ class _Search:
         """Compare each row with its run, many rows at once, one step along the run at a time."""
         mine = self._left[rows]
         theirs = mine if rows is others else self._right[others]
-        cuts = np.searchsorted(runs.start, np.arange(0, len(rows), SCAN_ROWS))
-        for first, last in pairwise(np.unique(np.append(cuts, len(runs.start)))):
+        cuts = np.searchsorted(runs.start, np.arange(0, len(rows), SCAN_ROWS)).tolist()
+        # Not np.unique: it loads numpy.ma, which takes longer than to search a small job.
+        for first, last in pairwise(sorted({*cuts, len(runs.start)})):
             part = slice(first, last)
             sizes = runs.end[part] - runs.start[part]
             row = np.arange(runs.start[first], runs.end[last - 1])
