@@ -182,7 +182,7 @@ class Known:
     """What a job holds before rows are added to it: its URLs, where each shard begins, its lines."""
 
     def __init__(self) -> None:
-        from .seen import SeenUrls  # not above: numpy is no use to those who only read
+        from .seen import SeenUrls  # not above: who only reads needs no digests
 
         self.seen = SeenUrls()
         self.starts: list[int] = []
@@ -223,7 +223,7 @@ def write_manifests(
         for block in _blocks(rows):
             firsts = known.seen.add([row.url for row in block if row])
             with writing_to(folder):
-                repeats = writer.write(block, firsts.tolist())
+                repeats = writer.write(block, firsts)
             if repeats and keep:
                 keep(repeats)
         with writing_to(folder):

@@ -3,31 +3,32 @@ import tracemalloc
 
 import numpy as np
 
-from runner.seen import NEW, DigestTable, SeenUrls
+from runner.digesttable import DigestTable
+from runner.seen import FEW, NEW, SeenUrls
 
 
 def test_a_repeat_has_the_number_of_the_first_of_its_kind() -> None:
     seen = SeenUrls()
     block = ["http://a/1", "http://a/2", "http://a/1", "http://a/3", "http://a/1"]
-    assert seen.add(block).tolist() == [NEW, NEW, 0, NEW, 0]
-    assert seen.add(["http://a/4", "http://a/3"]).tolist() == [NEW, 2]
+    assert seen.add(block) == [NEW, NEW, 0, NEW, 0]
+    assert seen.add(["http://a/4", "http://a/3"]) == [NEW, 2]
     assert len(seen) == 4
 
 
 def test_urls_are_equal_when_their_normal_forms_are() -> None:
     seen = SeenUrls()
-    assert seen.add(["HTTP://A:80/x#1", "http://a/x", "http://a/X"]).tolist() == [NEW, 0, NEW]
+    assert seen.add(["HTTP://A:80/x#1", "http://a/x", "http://a/X"]) == [NEW, 0, NEW]
 
 
 def test_any_text_can_be_added() -> None:
     seen = SeenUrls()
     block = ["", "\ud800", "\x00", "ü", "x" * 100_000]
-    assert set(seen.add(block).tolist()) == {NEW}
-    assert seen.add(block).tolist() == [0, 1, 2, 3, 4]
+    assert set(seen.add(block)) == {NEW}
+    assert seen.add(block) == [0, 1, 2, 3, 4]
 
 
 def test_an_empty_block() -> None:
-    assert SeenUrls().add([]).tolist() == []
+    assert SeenUrls().add([]) == []
 
 
 def test_many_blocks_agree_with_a_python_dict() -> None:
@@ -39,8 +40,8 @@ def test_many_blocks_agree_with_a_python_dict() -> None:
         for url in block:
             expected.append(known.get(url, NEW))
             known.setdefault(url, len(known))
-        assert seen.add(block).tolist() == expected
-    assert len(seen) == len(known)
+        assert seen.add(block) == expected
+    assert len(seen) == len(known) > FEW
 
 
 def test_digests_that_share_a_word_are_told_apart() -> None:
