@@ -1,7 +1,7 @@
 """The main flow: lists -> manifests -> batches -> hashes -> dedup table -> a dataset.
 
-Each step goes on where it was left, whatever ended it, and touches nothing that is finished. It imports what
-it alone needs: to look at a job should take no longer than it must.
+Each step goes on where it was left, whatever ended it, and touches nothing that is finished.
+What a step alone needs it imports by itself, so that a look at a job is quick.
 """
 
 import os
