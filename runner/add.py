@@ -1,6 +1,6 @@
 """Add: what is new in further lists becomes further shards of a job."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .engine.files import sync_folder
 from .errors import JobError
@@ -11,7 +11,9 @@ from .sources.options import ListOptions
 from .sources.reading import rows
 
 
-def append(folder: JobFolder, lists: Sequence[str], options: ListOptions, inherited: bool = False) -> Summary:
+def append(
+    folder: JobFolder, lists: Sequence[str], options: ListOptions, inherited: Collection[str]
+) -> Summary:
     """Add what is new in these lists as further shards; the caller has the lock.
 
     Manifests are made in a folder of their own and moved from there one by one; that job.json counts them

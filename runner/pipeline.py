@@ -19,6 +19,7 @@ from .errors import UsageError
 from .export_options import ExportOptions, Selection, take_selection, take_writing
 from .job import JobFolder
 from .retry import Verdict, forget, judge
+from .sources.options import OF_COLUMNS
 from .status import Status, read_status
 
 if TYPE_CHECKING:
@@ -79,9 +80,8 @@ class Job:
         from .add import append
 
         reading = self.folder.config.reading(**options)
-        inherited = options.keys().isdisjoint({"url_col", "columns"})
         with self.folder.lock():
-            return append(self.folder, _several(lists), reading, inherited)
+            return append(self.folder, _several(lists), reading, OF_COLUMNS - options.keys())
 
     def retry(self, reasons: Collection[str] | None = None, *, dry_run: bool = False) -> list[Verdict]:
         """Make failed items pending: those of these reasons, or all that may succeed later.

@@ -135,10 +135,16 @@ def test_a_text_list_is_added_to_a_job_of_tables(tmp_path):
     first.write_text(f"link,sum\nhttp://a/1,{digest}\n")
     job = Job.create(tmp_path / "job", first, url_col="link", columns=["sum"], verify_hash="sum:sha256")
     more = txt(tmp_path / "more.txt", "http://a/2")
-    with pytest.raises(ListError, match="is a text list, which has no columns"):
-        job.add(more, url_col="link")
-    assert job.add(more).items == 1
-    assert [item.get("sum") for item in listed(job)] == [digest, None]
+    for given, words in [
+        ({"url_col": "link"}, "leave out --url-col, or"),
+        ({"columns": "sum"}, "leave out --columns, or"),
+        ({"url_col": "link", "columns": ["sum"]}, "leave out --url-col and --columns, or"),
+    ]:
+        with pytest.raises(ListError, match=f"is a text list, which has no columns: {words}"):
+            job.add(more, **given)
+    assert job.add(more, columns="all").items == 1
+    assert job.add(txt(tmp_path / "last.txt", "http://a/3"), columns="none").items == 1
+    assert [item.get("sum") for item in listed(job)] == [digest, None, None]
 
 
 def test_shards_stay_in_the_size_of_the_job_and_old_items_keep_their_keys(tmp_path):
@@ -304,16 +310,6 @@ def test_columns_of_repeats_in_a_shuffled_list(tmp_path):
         number = int(item.url.rpartition("/")[2])
         captions = [item.columns["caption"], *(columns["caption"] for columns in item.repeats)]
         assert captions == [f"caption {number + more}" for more in (0, 50, 100)]
-
-
-def test_a_text_list_is_added_to_a_job_whose_lists_had_columns(tmp_path):
-    (tmp_path / "a.csv").write_text("image_url,sha,t\nhttp://example.org/1.jpg,,one\n")
-    columns = {"url_col": "image_url", "columns": "t", "verify_hash": "sha:sha256"}
-    job = Job.create(tmp_path / "job", tmp_path / "a.csv", **columns)
-    job.add(txt(tmp_path / "b.txt", *example(1, 2)))
-    assert [item.url for item in job.items()] == example(1, 2)
-    with pytest.raises(ListError, match="has no columns"):
-        job.add(tmp_path / "b.txt", url_col="t")
 
 
 def test_the_same_list_again_makes_no_file_grow(tmp_path):

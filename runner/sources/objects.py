@@ -57,7 +57,7 @@ def _rows(records: Iterator[_Record], name: str, options: ListOptions) -> Iterat
     if first and all(record.error for record in first):
         raise ListError(f"{name} is not JSON, one object a line: line {first[0].line} is {first[0].error}")
     objects = [record.value for record in first if isinstance(record.value, dict)]
-    choice = _choose(objects, name, options) if objects or (first and options.name_columns) else None
+    choice = _choose(objects, name, options) if objects or (first and options.naming_columns()) else None
     for line, value, size, error in chain(first, records):
         if error is not None:
             yield malformed(error, name, line)

@@ -1,5 +1,6 @@
 """What a user can say about URL lists."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ FORMATS = ("txt", "csv", "tsv", "json", "jsonl", "parquet")
 ALGORITHMS = ("sha256", "md5", "sha512")
 ALL = ("all",)
 NONE = ("none",)
+# The settings that say something about columns, which a text list has none of.
+OF_COLUMNS = frozenset({"url_col", "columns", "verify_hash"})
 
 MAX_SEED = (1 << 64) - 1
 
@@ -52,9 +55,10 @@ class ListOptions:
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"--seed is a number from 0 to {MAX_SEED}.")
 
-    def without_columns(self) -> "ListOptions":
-        """The same for a list that has none."""
-        return replace(self, url_col=None, columns=ALL, verify_hash=None)
+    def without(self, names: Collection[str]) -> "ListOptions":
+        """The same, with these settings as they are by default."""
+        defaults = vars(ListOptions())
+        return replace(self, **{name: defaults[name] for name in names})
 
     @property
     def digest(self) -> DigestColumn | None:
@@ -64,10 +68,14 @@ class ListOptions:
         column, _, algorithm = self.verify_hash.rpartition(":")
         return DigestColumn(column, algorithm)
 
-    @property
-    def name_columns(self) -> bool:
-        """True if they make sense only for lists that have columns."""
-        return self.url_col is not None or self.digest is not None or self.columns not in (ALL, NONE)
+    def naming_columns(self) -> list[str]:
+        """Those that are set and make sense only for lists that have columns, as on the command line."""
+        named = {
+            "--url-col": self.url_col is not None,
+            "--columns": self.columns not in (ALL, NONE),
+            "--verify-hash": self.verify_hash is not None,
+        }
+        return [flag for flag, is_set in named.items() if is_set]
 
 
 def _names(columns: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:

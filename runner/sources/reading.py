@@ -4,7 +4,7 @@ Each format is a function ``read(stream, name, options)`` that yields a row for 
 blank one; ``READERS`` names them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +31,7 @@ def rows(
     lists: Sequence[str],
     options: ListOptions = ListOptions(),  # noqa: B008 (frozen)
     scratch: Path | None = None,
-    inherited: bool = False,
+    inherited: Collection[str] = (),
 ) -> Iterator[Row | None]:
     """Stream the rows of URL lists, one list after the other; None stands for a blank line.
 
@@ -39,7 +39,8 @@ def rows(
     (``**`` descends into folders), ``-`` for standard input, which is text unless the options say
     otherwise, or the URL of a remote file or folder. What has to be kept on disk meanwhile goes to the
     folder ``scratch``, which is made when it is needed; None takes a temporary one. Options that name
-    columns make no sense for a text list, and are refused, unless they are ``inherited`` from other lists.
+    columns make no sense for a text list, and are refused; those that are ``inherited`` from other lists
+    do not hold for it.
 
     Raises ListError: at once for a list that is missing or of an unknown format, on the way for one that
     cannot be read to its end. A malformed row is no error but an item that cannot be fetched.
@@ -50,9 +51,9 @@ def rows(
 
 
 def _read(
-    source: Source, options: ListOptions, scratch: Path | None, inherited: bool
+    source: Source, options: ListOptions, scratch: Path | None, inherited: Collection[str]
 ) -> Iterator[Row | None]:
-    if inherited and source.format == "txt":
-        options = options.without_columns()
+    if source.format == "txt":
+        options = options.without(inherited)
     with opened(source, scratch) as stream:
         yield from READERS[source.format](stream, source.name, options)

@@ -22,10 +22,10 @@ def read(stream: BinaryIO, name: str, options: ListOptions) -> Iterator[Row | No
     Of a line of more than ``MAX_LINE`` bytes only the start is kept, behind a note in square brackets that
     no reader can take for a URL: ``[line of 1000000 bytes] http://...``. It becomes an invalid item.
     """
-    if options.name_columns:
+    if senseless := options.naming_columns():
         raise ListError(
             f"{name} is a text list, which has no columns: "
-            "leave out --url-col, --columns and --verify-hash, or say what it is with --input-format"
+            f"leave out {' and '.join(senseless)}, or say what it is with --input-format"
         )
     for number, line in enumerate(read_lines(stream, MAX_LINE), start=1):
         try:
