@@ -1,26 +1,32 @@
 """Add: what is new in further lists becomes further shards of a job."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from .config import READING
 from .engine.files import sync_folder
 from .errors import JobError
 from .job import PARTIAL, SCRATCH, JobFolder
 from .manifest import Known, Summary, manifest_file, write_manifests, writing_to
 from .record import RECORD
-from .sources.options import ListOptions
+from .sources.options import OF_COLUMNS
 from .sources.reading import rows
 
 
-def append(
-    folder: JobFolder, lists: Sequence[str], options: ListOptions, inherited: Collection[str]
-) -> Summary:
+def append(folder: JobFolder, lists: Sequence[str], options: Mapping[str, Any]) -> Summary:
     """Add what is new in these lists as further shards; the caller has the lock.
 
+    ``options`` are named as for `runner start`: they tell how the lists are read, where that is not as for
+    the job's first ones, and what settings the job has from now on.
+
     Manifests are made in a folder of their own and moved from there one by one; that job.json counts them
-    makes them part of the job, all at once. Raises ListError if a list cannot be read; the job is then as
-    it was before.
+    makes them part of the job, all at once and with the settings. Raises ListError if a list cannot be read,
+    UsageError if a setting is frozen or makes no sense; the job is then as it was before.
     """
-    added = rows(lists, options, folder.path / SCRATCH, inherited)
+    config = folder.config.changed(**{name: options[name] for name in options.keys() - READING})
+    reading = replace(config.lists, **{name: options[name] for name in options.keys() & READING})
+    added = rows(lists, reading, folder.path / SCRATCH, inherited=OF_COLUMNS - options.keys())
     _check_unused(folder)
     partial = folder.path / PARTIAL
     known = Known()
@@ -34,7 +40,7 @@ def append(
         with folder.keeper() as keeper:
             keeper.drop_from(known.lines)
             summary = write_manifests(added, partial, folder.config.shard_size, known, keeper.keep)
-        record = folder.record.grown(summary)
+        record = replace(folder.record.grown(summary), config=config)
         with writing_to(folder.path):
             for shard in range(folder.record.shards, record.shards):
                 manifest_file(partial, shard).rename(manifest_file(folder.manifests, shard))

@@ -1,7 +1,7 @@
 """The configuration of a job: everything that `start` is told."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from .errors import UsageError
@@ -53,25 +53,14 @@ class JobConfig:
         present = self.options()
         _check_names(settings, tuple(present))
         after = self.from_options(**present | settings)
-        self._refuse(settings.keys() - CHANGEABLE, after.options())
-        return after
-
-    def reading(self, **options: Any) -> ListOptions:
-        """How a list that is added is read: as the first ones were, but for these options."""
-        _check_names(options, _LISTS)
-        reading = replace(self.lists, **options)
-        self._refuse(options.keys() - READING, vars(reading))
-        return reading
-
-    def _refuse(self, frozen: Iterable[str], wanted: Mapping[str, Any]) -> None:
-        """Raise UsageError if one of these settings is wanted otherwise."""
-        present = self.options()
-        for name in sorted(frozen):
+        wanted = after.options()
+        for name in sorted(settings.keys() - CHANGEABLE):
             if wanted[name] != present[name]:
                 raise UsageError(
                     f"--{name.replace('_', '-')} is frozen, as it decides what the job holds: here it is "
                     f"{_shown(present[name])}. To have it otherwise, start a new job."
                 )
+        return after
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

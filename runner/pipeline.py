@@ -19,7 +19,6 @@ from .errors import UsageError
 from .export_options import ExportOptions, Selection, take_selection, take_writing
 from .job import JobFolder
 from .retry import Verdict, forget, judge
-from .sources.options import OF_COLUMNS
 from .status import Status, read_status
 
 if TYPE_CHECKING:
@@ -73,15 +72,15 @@ class Job:
     def add(self, lists: str | Path | Sequence[str | Path], **options: Any) -> "Summary":
         """Append what is new in a URL list, or several, as further shards; tells what became of the lines.
 
-        URLs that the job has are counted as repeats, and their columns are kept beside the item. Killed at
-        any moment, it has added all or nothing. ``options`` say how the lists are read (``input_format``,
-        ``url_col``, ``columns``, ``shuffle``, ``seed``), where that is not as for the job's first lists.
+        URLs that the job has are counted as repeats, and their columns are kept beside the item. ``options``
+        say how the lists are read (``input_format``, ``url_col``, ``columns``, ``shuffle``, ``seed``), where
+        that is not as for the job's first lists; others are settings, as ``change`` takes them. Killed at any
+        moment, it has added and changed all or nothing.
         """
         from .add import append
 
-        reading = self.folder.config.reading(**options)
         with self.folder.lock():
-            return append(self.folder, _several(lists), reading, OF_COLUMNS - options.keys())
+            return append(self.folder, _several(lists), options)
 
     def retry(self, reasons: Collection[str] | None = None, *, dry_run: bool = False) -> list[Verdict]:
         """Make failed items pending: those of these reasons, or all that may succeed later.

@@ -125,8 +125,8 @@ def test_a_list_is_added_as_the_first_one_was_read_or_as_told(tmp_path):
     assert list(job.items())[-1].columns == {}
     with pytest.raises(UsageError, match="--verify-hash is frozen"):
         job.add(first, verify_hash="caption:md5")
-    with pytest.raises(UsageError, match="no option called timeout"):
-        job.add(first, timeout=3)
+    with pytest.raises(UsageError, match="no option called colour"):
+        job.add(first, colour="red")
 
 
 def test_a_text_list_is_added_to_a_job_of_tables(tmp_path):
@@ -169,7 +169,7 @@ def kill(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 job = Job.open(sys.argv[1])
 sys.addaudithook(kill)
-job.add(sys.argv[2])
+job.add(sys.argv[2], timeout=3)
 os._exit(0)
 """
 
@@ -203,6 +203,7 @@ def test_killed_at_any_moment_an_addition_is_all_there_or_not_at_all(tmp_path):
         assert found in (before, after)
         seen.append(found == after)
         job = Job.open(folder)
+        assert (job.folder.config.fetch.timeout == 3) == seen[-1]  # the settings come with the list
         assert list(job.verify(deep=True)) == []
         assert listed(job) == found
         if found == before:

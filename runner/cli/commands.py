@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import READING, JobConfig
+from ..config import JobConfig
 from ..engine.stop import Stop
 from ..export_options import ExportOptions, Filters, Rendering, Selection
 from ..fetch.options import FetchOptions
@@ -60,11 +60,11 @@ def resume(options: Namespace, console: Console) -> int:
 
 def add(options: Namespace, console: Console) -> int:
     job = Job.open(options.job)
-    settings = _settings(options, job.folder.config.options().keys() - READING)
-    job.folder.config.changed(**settings)  # what is refused is so before the lists are read
-    lines = job.add(options.lists, **_settings(options, READING))
+    before = job.folder.config.options()
+    lines = job.add(options.lists, **_settings(options, before))
     _note(f"{job.folder.name}: {_account(lines, 'new URL')}.")
-    _change(job, settings)
+    after = job.folder.config.options()
+    _note_changes(job, [name for name in after if after[name] != before[name]])
     return _go_on(job, options, console)
 
 
@@ -97,13 +97,13 @@ def _retried(verdicts: "Sequence[Verdict]") -> str:
 def _open_changed(options: Namespace) -> Job:
     """The job, with the settings that were given recorded in it."""
     job = Job.open(options.job)
-    _change(job, _settings(options, job.folder.config.options()))
+    settings = _settings(options, job.folder.config.options())
+    if settings:
+        _note_changes(job, job.change(**settings))
     return job
 
 
-def _change(job: Job, settings: dict[str, Any]) -> None:
-    """Record these settings in the job, and say which are other ones."""
-    changed = job.change(**settings) if settings else []
+def _note_changes(job: Job, changed: list[str]) -> None:
     if changed:
         names = ", ".join(
             f"--{name.replace('_', '-').replace('headers', 'header')}" for name in sorted(changed)
