@@ -1,7 +1,6 @@
 """JSON: an array of objects or URLs (json), or one of them a line (jsonl)."""
 
 import json
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain
@@ -12,6 +11,7 @@ from ..manifest import Row
 from .columns import carried_columns, name_in_job, url_column
 from .lines import CutLine, read_lines
 from .options import ALL, ListOptions
+from .places import printable
 from .records import MAX_RECORD, NOT_UTF8, make_row, malformed
 from .values import plain
 
@@ -22,9 +22,6 @@ _FIRST_BYTES = MAX_RECORD
 # that open and do not close are counted between blocks, and may be a block's more than allowed.
 _BLOCK = 1 << 12
 _MAX_DEPTH = 100
-
-# The Python backend of ijson names what it met, whole or its first letter; yajl quotes what is around it.
-_may_be_no_number = re.compile(r"NaN|Infinity|symbol '-?[NI]").search
 
 
 class _Record(NamedTuple):
@@ -157,12 +154,10 @@ def _with_floats(value: Any) -> Any:
 
 
 def _one_line(error: Exception) -> str:
-    # The first line tells what is wrong; with the others yajl points at it.
-    text = str(error).strip()
-    what = text.partition("\n")[0][:200]
-    if _may_be_no_number(text):
-        what += "; NaN and Infinity are no JSON: write null, or one object per line as .jsonl"
-    return what
+    # What is wrong; yajl also tells the text around it, and points at it in a third line.
+    what, _, more = str(error).strip().partition("\n")
+    around = more.partition("\n")[0].strip()
+    return what[:200] + (f" Here: {printable(around)}" if around else "")
 
 
 def _is_array(source: "_Metered", name: str) -> bool:
