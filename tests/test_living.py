@@ -226,14 +226,21 @@ def test_what_a_killed_addition_left_is_not_mixed_with_another_list(tmp_path):
     assert [(item.url[-1], item.repeats) for item in job.items()] == [("1", []), ("8", []), ("9", [])]
 
 
-def test_while_a_run_is_on_nothing_is_added_and_nothing_retried(cli, server, tmp_path):
+def test_while_a_run_is_on_whoever_would_write_is_told_who_has_the_job(cli, server, tmp_path):
     urls = txt(tmp_path / "urls.txt", server.url("/1"), server.url("/missing.jpg"))
     cli("start", "job", urls, *OPTIONS)
     with Lock(tmp_path / "job" / "lock"):
-        for command in (("add", "job", urls), ("retry", "job"), ("resume", "job", "--timeout", 3)):
+        for command in (
+            ("add", "job", urls),
+            ("retry", "job"),
+            ("resume", "job", "--timeout", 3),
+            ("dups", "job"),
+            ("export", "job", "out", "--dry-run"),
+        ):
             code, _, err = cli(*command)
             assert code == 1
             assert f"job is in use by process {os.getpid()} on " in err
+            assert "Wait for it, or stop it: what it has done is kept." in err
         code, _, err = cli("start", "job", urls)
         assert code == 1
         assert f"process {os.getpid()} on " in err

@@ -40,7 +40,9 @@ class Lock:
                     os.pwrite(self._file, name.encode(), 0)
                 return
             time.sleep(PAUSE_SECONDS)
-        raise BusyError(f"{path.parent} is in use by {owner(path)}. Wait for it, or stop it.")
+        raise BusyError(
+            f"{path.parent} is in use by {owner(path)}. Wait for it, or stop it: what it has done is kept."
+        )
 
     def __enter__(self) -> Self:
         return self
