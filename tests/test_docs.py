@@ -7,6 +7,7 @@ otherwise: ``text`` or ``console``, for output and for what cannot be run here.
 ``sh``      by bash, which stops at the first failure. ``$SERVER`` is a server of small photographs, all
             different: /cat.jpg, /dog.jpg and /0.jpg, /1.jpg and so on; the rest is a 404. ``runner`` is this
             checkout's; it may fetch from private addresses, and so may the jobs that python blocks create.
+            Both have two worker processes in README.md; elsewhere they do without, which is quicker.
 ``python``  in one namespace for the whole page. Modules that only some users have stand behind the language,
             as in ``python torch``: without them the block is left out.
 """
@@ -84,7 +85,12 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(server: WebServer, commands: Path) -> dict[str, str]:
+def workers(page: Path) -> int:
+    return 2 if page.name == "README.md" else 0
+
+
+@pytest.fixture
+def environment(server: WebServer, commands: Path, workers: int) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": os.pathsep.join((str(commands), str(Path(sys.executable).parent), os.environ["PATH"])),
@@ -92,17 +98,17 @@ def environment(server: WebServer, commands: Path) -> dict[str, str]:
         "SERVER": server.url("").rstrip("/"),
         "RUNNER_ALLOW_PRIVATE": "1",
         "RUNNER_NO_PROGRESS": "1",
-        "RUNNER_WORKERS": "2",
+        "RUNNER_WORKERS": str(workers),
     }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_work(
-    page: Path, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, environment: dict[str, str], workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SERVER", environment["SERVER"])
-    monkeypatch.setattr(runner.Job, "create", partial(runner.Job.create, allow_private=True, workers=2))
+    monkeypatch.setattr(runner.Job, "create", partial(runner.Job.create, allow_private=True, workers=workers))
     namespace: dict[str, Any] = {"__name__": page.name}
     for block in blocks(page):
         assert block.language not in _LOOKALIKES, f"{page.name}, line {block.line}: is this to be run?"

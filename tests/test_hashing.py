@@ -406,7 +406,7 @@ def test_stage_passes_on_that_there_is_nothing_just_now(tmp_path: Path) -> None:
 
 def decode_within_limit(batches: Path, answer: "multiprocessing.queues.Queue[list[str]]") -> None:
     stage = HashStage(batches, batches, memory_limit=600 << 20)
-    big = Item(Key(0, 0), encode(Image.new("RGB", (9400, 9400)), "PNG"))
+    big = Item(Key(0, 0), encode(Image.new("RGB", (9400, 9400)), "PNG", compress_level=1))
     small = Item(Key(0, 1), encode(PICTURE))
     results = stage.process(iter([small, big, small]))
     answer.put([result.mark.outcome for result in results if result is not None])

@@ -71,6 +71,7 @@ def test_killed_at_every_step_the_export_is_that_of_an_undisturbed_run(job, tmp_
 def test_without_room_for_hashes_or_the_table_it_says_so_and_goes_on_later(job, tmp_path, done_before, full):
     export = f"runner export job out {shlex.join(EXPORT)}"
     script = f"""
+        export RUNNER_WORKERS=2
         cp -r job/. disk/job
         rm -r job && ln -s disk/job job
         runner {done_before} job >&2
