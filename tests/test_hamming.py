@@ -63,9 +63,19 @@ SHAPES: list[tuple[str, Hashes]] = [
 shapes = pytest.mark.parametrize("hashes", [hashes for _, hashes in SHAPES], ids=[name for name, _ in SHAPES])
 
 
-def brute(left: Hashes, right: Hashes, radius: int) -> set[tuple[int, int]]:
-    one, other = np.nonzero(np.bitwise_count(left[:, None] ^ right[None, :]) <= radius)
-    return set(zip(one.tolist(), other.tolist(), strict=True))
+def within(left: Hashes, right: Hashes, radius: int) -> npt.NDArray[np.bool_]:
+    """By brute force: whether each of the left is so near to each of the right."""
+    return np.bitwise_count(left[:, None] ^ right[None, :]) <= radius
+
+
+def marked(chunks: Iterable[Pairs], rows: int, columns: int) -> npt.NDArray[np.bool_]:
+    """The same table, made of the pairs that a search has found."""
+    found = np.zeros((rows, columns), dtype=bool)
+    for one, other in chunks:
+        assert not found[one, other].any(), "a pair comes once"
+        found[one, other] = True
+        assert len(np.unique(one * columns + other)) == len(one), "a pair comes once"
+    return found
 
 
 def listed(chunks: Iterable[Pairs]) -> list[tuple[int, int]]:
@@ -82,9 +92,8 @@ def bands(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("bands")
 @pytest.mark.parametrize("radius", range(9))
 def test_pairs_equal_brute_force(hashes: Hashes, radius: int) -> None:
-    found = listed(near_pairs(hashes, radius))
-    assert len(found) == len(set(found)), "a pair comes once"
-    assert set(found) == {(i, j) for i, j in brute(hashes, hashes, radius) if i < j}
+    found = marked(near_pairs(hashes, radius), len(hashes), len(hashes))
+    assert (found == np.triu(within(hashes, hashes, radius), 1)).all()
 
 
 @shapes
@@ -105,20 +114,19 @@ def test_matches_between_two_sets_equal_brute_force(
 ) -> None:
     monkeypatch.setattr(hamming, "LONG_RUN", 20)
     others = distinct(np.concatenate((hashes[::3], uniform(300, 4))))
-    found = listed(near_matches(hashes, others, radius))
-    assert len(found) == len(set(found))
-    assert set(found) == brute(hashes, others, radius)
+    found = marked(near_matches(hashes, others, radius), len(hashes), len(others))
+    assert (found == within(hashes, others, radius)).all()
 
 
 def star(hashes: Hashes, rank: Positions, radius: int) -> list[int]:
     """Star selection as one would write it down."""
+    distance = np.bitwise_count(hashes[:, None] ^ hashes[None, :])
     kept: list[int] = []
-    for here, value in enumerate(hashes.tolist()):
-        if all((value ^ int(hashes[other])).bit_count() > radius for other in kept):
+    for here in range(len(hashes)):
+        if (distance[here, kept] > radius).all():
             kept.append(here)
-    return [
-        min(kept, key=lambda k: ((value ^ int(hashes[k])).bit_count(), rank[k])) for value in hashes.tolist()
-    ]
+    nearest = sorted(kept, key=lambda k: rank[k])  # of several that are as near the first
+    return [nearest[at] for at in distance[:, nearest].argmin(axis=1)] if kept else []
 
 
 @shapes
