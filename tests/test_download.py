@@ -147,7 +147,9 @@ def test_an_image_that_is_not_the_one_of_the_digest(transport: str, algorithm: s
     with WebServer({"*": answer(JPEG)}) as server:
         found = (Row(server.url(f"/{n}"), {"sum": each}) for n, each in enumerate(digests))
         write_manifests(found, tmp_path, 10)
-        work = replace(stage(transport), manifests=tmp_path, digests=DigestColumn("sum", algorithm))
+        work = replace(
+            stage(transport, timeout=10.0), manifests=tmp_path, digests=DigestColumn("sum", algorithm)
+        )
         results = [result for result in work.process(work.read(0, range(len(digests)))) if result]
         assert outcomes(sorted(results, key=lambda result: result.key)) == expected
         assert len(server.heads) == len(digests)  # asked once each
