@@ -8,16 +8,15 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pictures
 import pytest
+from jobs import tree
 from PIL import Image
+from waiting import wait_for
 from webserver import Visit, WebServer, answer, hang, redirect
-
-from runner.cli import main
 
 PHOTOS = {f"/{n}.jpg": pictures.encode(pictures.photo(n)) for n in range(6)}
 COPY = PHOTOS["/0.jpg"]
@@ -49,18 +48,6 @@ def urls(tmp_path: Path, site: WebServer) -> Path:
 
 
 @pytest.fixture
-def cli(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
 def job(cli, urls) -> str:
     """A finished download."""
     assert cli("start", "cats", urls, "--allow-private", "--workers", 0)[0] == 0
@@ -71,17 +58,6 @@ def spawn(folder: Path, *arguments: object, **options: object) -> subprocess.Pop
     command = [sys.executable, "-m", "runner", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
     return subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.01)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_from_a_list_to_a_folder(cli, site, urls, tmp_path):

@@ -5,7 +5,6 @@ import pickle
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import webserver as web
-from webserver import JPEG, WebServer, answer, in_turn, redirect
+from webserver import JPEG, Crowd, WebServer, answer, in_turn, redirect
 
 from runner import download, shelf
 from runner.download import DownloadStage, FetchDetail, Wanted
@@ -203,23 +202,12 @@ def test_a_retry_after_holds_no_slot(transport: str) -> None:
 
 
 def test_a_cap_per_host(transport: str, tmp_path: Path) -> None:
-    most, present, lock = 0, 0, threading.Lock()
-
-    def counting(visit: web.Visit) -> None:
-        nonlocal most, present
-        with lock:
-            present += 1
-            most = max(most, present)
-        visit.server.closing.wait(0.01)
-        with lock:
-            present -= 1
-        visit.answer(JPEG)
-
-    with WebServer({"*": counting}) as server:
+    crowd = Crowd(0.01)
+    with WebServer({"*": crowd}) as server:
         work = stage(transport, tmp_path / "hosts", per_host=2)
         results = run(work, *(server.url(f"/{number}") for number in range(20)))
     assert outcomes(results) == [DONE] * 20
-    assert most <= 2
+    assert crowd.most <= 2
 
 
 def test_signs_of_life_while_everything_hangs(transport: str) -> None:

@@ -26,11 +26,6 @@ def job(tmp_path: Path) -> runner.Job:
     return make_job(tmp_path / "job", LINES)
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
 def export(job: runner.Job, out: Path, **options: Any) -> str:
     job.export(out, workers=0, **options)
     return (out / "README.md").read_text()

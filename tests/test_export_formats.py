@@ -56,11 +56,6 @@ def job(tmp_path: Path) -> runner.Job:
     return make_job(tmp_path / "job", LINES)
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
 def export(job: runner.Job, out: Path | str, kind: str, **options: Any) -> Any:
     options = {"workers": 0, "format": kind} | options
     return job.export(out, **options).exported

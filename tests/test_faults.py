@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import stages
+from waiting import alive, wait_for
 from webserver import JPEG, Visit, WebServer
 
 from runner import Job, images
@@ -70,13 +71,6 @@ def runner(*arguments: object, **options: object) -> subprocess.CompletedProcess
     done = subprocess.run(command, text=True, capture_output=True, check=False, env=ENVIRONMENT, **options)
     assert "Traceback" not in done.stderr
     return done
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.01)
 
 
 def check_complete(folder: Path, server: WebServer) -> None:
@@ -314,13 +308,6 @@ def test_killed_while_its_maps_grow_it_loses_nothing(tmp_path):
         parent.wait()
     assert start_parent(tmp_path).wait() == 0
     check_toy(tmp_path)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def children(pid: int) -> list[int]:

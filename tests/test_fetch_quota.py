@@ -1,12 +1,11 @@
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from webserver import JPEG, Visit, WebServer
+from webserver import Crowd, WebServer
 
 from runner import Job
 from runner.fetch.quota import Quota
@@ -106,23 +105,12 @@ signal.pause()
 
 
 def test_a_cap_holds_over_all_the_workers_of_a_job(tmp_path: Path) -> None:
-    most, present, lock = 0, 0, threading.Lock()
-
-    def counting(visit: Visit) -> None:
-        nonlocal most, present
-        with lock:
-            present += 1
-            most = max(most, present)
-        visit.server.closing.wait(0.02)
-        with lock:
-            present -= 1
-        visit.answer(JPEG)
-
-    with WebServer({"*": counting}) as server:
+    crowd = Crowd(0.02)
+    with WebServer({"*": crowd}) as server:
         urls = tmp_path / "urls.txt"
         urls.write_text("\n".join(server.url(f"/{number}") for number in range(60)))
         options = {"allow_private": True, "workers": 3, "shard_size": 20, "rate": 200.0}
         job = Job.create(tmp_path / "job", [str(urls)], per_host=2, **options)
         job.download()
     assert job.status().items["stored"] == 60
-    assert most <= 2
+    assert crowd.most <= 2

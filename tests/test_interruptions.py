@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pictures
 import pytest
-from jobs import make_job
+from jobs import make_job, tree
 from test_faults import needs_mounts, on_own_disk
 
 from runner import Job
@@ -27,10 +27,6 @@ def job(tmp_path: Path) -> Job:
     return make_job(
         tmp_path / "job", [[(body, {}) for body in bodies[start : start + 10]] for start in range(0, 90, 10)]
     )
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def spawn(folder: Path) -> subprocess.Popen[bytes]:

@@ -7,15 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pictures
 import pytest
+from jobs import tree
 from webserver import JPEG, WebServer, answer, in_turn
 
 from runner import Job
-from runner.cli import main
 from runner.engine.lock import Lock
 from runner.errors import BusyError, DamagedError, JobError, ListError, UsageError
 from runner.fetch.policy import DOUBTFUL, TRANSIENT
@@ -28,19 +28,6 @@ OPTIONS = ("--allow-private", "--workers", 0)
 def server() -> Iterator[WebServer]:
     with WebServer({"*": answer(JPEG), "/missing.jpg": answer(status="404 Not Found")}) as server:
         yield server
-
-
-@pytest.fixture
-def cli(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return run
 
 
 def txt(path: Path, *urls: str) -> str:
@@ -64,10 +51,6 @@ def status(cli) -> dict[str, object]:
 
 def listed(job: Job) -> list[dict[str, object]]:
     return [item.to_json() for item in job.items()]
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 # -- add --

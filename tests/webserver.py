@@ -205,6 +205,25 @@ def in_turn(*handlers: Handler) -> Handler:
     return handler
 
 
+class Crowd:
+    """A handler that takes a moment (seconds) over each image; ``most`` is how many came at once."""
+
+    def __init__(self, moment: float) -> None:
+        self.most = 0
+        self._moment = moment
+        self._present = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, visit: Visit) -> None:
+        with self._lock:
+            self._present += 1
+            self.most = max(self.most, self._present)
+        visit.server.closing.wait(self._moment)
+        with self._lock:
+            self._present -= 1
+        visit.answer(JPEG)
+
+
 def hang(visit: Visit) -> None:
     """Never answers."""
     visit.hang()
