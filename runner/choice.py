@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine.shardfile import read_payloads, shard_file
-from .engine.soundness import check_pages
+from .engine.soundness import check_readable
 from .export_options import Filters, Selection
 from .fingerprint import RECORD_FIELDS
 from .hamming import Hashes, leaders
@@ -105,7 +105,7 @@ def _load(hashes: Path, shards: Sequence[int], filters: Filters) -> tuple[Images
     for shard in shards:
         path = shard_file(hashes, shard)
         if path.exists():  # otherwise nothing of this shard was stored
-            check_pages(path)
+            check_readable(path)
             keys, records = _read(path, shard)
             passing = _filter(records, filters, dropped)
             parts.append(_columns(keys[passing], records[passing]))

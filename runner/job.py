@@ -26,7 +26,7 @@ from .config import JobConfig
 from .engine.checkpoint import Checkpoint
 from .engine.files import sync_folder
 from .engine.lock import Lock, is_locked, owner
-from .engine.soundness import check_pages
+from .engine.soundness import check, check_pages
 from .errors import JobError
 from .manifest import Head, Summary, manifest_file, read_head, write_manifests, writing_to
 from .record import DRAFT, RECORD, NoRecordError, Record
@@ -182,7 +182,8 @@ class JobFolder:
 
     def keeper(self) -> Keeper:
         """The same, to be written by the process that has the lock. Raises DamagedError."""
-        _check_store(self.repeats_path)
+        if self.repeats_path.exists():
+            check(self.repeats_path)
         return Keeper(self.repeats_path)
 
     def lists(self, heads: Sequence[Head]) -> Lists:

@@ -13,7 +13,7 @@ from .engine.items import DONE, Key, Mark, Stage
 from .engine.plan import Work
 from .engine.run import run
 from .engine.shardfile import ShardFile, shard_file
-from .engine.soundness import check
+from .engine.soundness import check_readable
 from .engine.stop import Stop
 from .errors import DamagedError
 from .job import JobFolder
@@ -147,7 +147,7 @@ class Session:
         for shard, members in work:
             if len(members) > marked[shard]:
                 for folder in folders:
-                    check(shard_file(folder, shard))
+                    check_readable(shard_file(folder, shard))
             yield shard, members
 
     def stored(self) -> Iterator[tuple[int, list[int]]]:

@@ -12,7 +12,7 @@ from webserver import WebServer, answer
 
 from runner import Job, examiner, images
 from runner.cli import main
-from runner.engine.soundness import read_meta
+from runner.engine.pages import read_meta
 from runner.errors import DamagedError, JobError, RunnerError
 from runner.verify import summarize
 
@@ -78,7 +78,7 @@ def nothing(path: Path) -> None:
 
 def last_pages(path: Path) -> None:
     """From the root on, which is among the last; the very last may be free."""
-    path.write_bytes(path.read_bytes()[: read_meta(path).root * PAGE])
+    path.write_bytes(path.read_bytes()[: read_meta(path).tables.root * PAGE])
 
 
 def pages(change: Callable[[bytearray, int, random.Random], None]) -> Callable[[Path], None]:
