@@ -116,9 +116,9 @@ def _load(hashes: Path, shards: Sequence[int], filters: Filters) -> tuple[Images
 
 
 def _read(path: Path, shard: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.void]]:
-    rows = list(read_payloads(path))
-    keys = np.array([shard << 32 | index for index, _ in rows], dtype=np.uint64)
-    return keys, np.frombuffer(b"".join(record for _, record in rows), dtype=RECORD)
+    rows = dict(read_payloads(path))
+    indices = np.fromiter(rows, dtype=np.uint64, count=len(rows))
+    return indices | np.uint64(shard << 32), np.frombuffer(b"".join(rows.values()), dtype=RECORD)
 
 
 def _filter(records: npt.NDArray[np.void], filters: Filters, dropped: dict[str, int]) -> Mask:

@@ -14,12 +14,10 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import lmdb
 import numpy as np
 import numpy.typing as npt
 
@@ -28,7 +26,7 @@ from .engine.closing import Closing
 from .engine.files import sync_folder
 from .engine.items import Key
 from .engine.soundness import check_pages
-from .engine.store import Store
+from .engine.store import Store, Txn
 from .export_options import Selection
 from .paircache import PairCache
 
@@ -38,7 +36,7 @@ ROWS_PER_COMMIT = 200_000
 
 _KEY = struct.Struct(">II")
 _COUNT = struct.Struct(">I")
-Rows = Iterator[tuple[bytes, bytes]]
+Column = npt.NDArray[np.void]
 Keys = npt.NDArray[np.uint64]
 
 
@@ -63,10 +61,9 @@ def reduce(
     frozen = _frozen(table, selection, reselect)
     choice, outcome = _choose(hashes, shards, selection, frozen, cache)
     with _replacing(table) as store:
-        for name, rows in _rows(choice):
-            _append(store, name, rows)
-        meta = {"counts": outcome._asdict(), "selection": asdict(selection)}
-        _append(store, "meta", ((name.encode(), _as_json(value)) for name, value in meta.items()))
+        for name, keys, values in _columns(choice):
+            _append(store, name, keys, values)
+        _describe(store, counts=outcome._asdict(), selection=asdict(selection))
     cache.clear()
     return outcome
 
@@ -99,44 +96,47 @@ def _frozen(table: Path, selection: Selection, reselect: bool) -> Keys:
     return np.empty(0, dtype=np.uint64)
 
 
-def _rows(choice: Choice) -> Iterator[tuple[str, Rows]]:
-    """The tables in the form in which they are appended: sorted by key."""
+def _columns(choice: Choice) -> Iterator[tuple[str, Column, Column]]:
+    """The tables, their keys and their values, in the form in which they are appended: sorted by key."""
     images, leader = choice.images, choice.leader
     by_key = np.argsort(images.key)
     kept = by_key[choice.kept[by_key]]
     others = np.bincount(leader, minlength=len(leader)) - 1
-    yield "kept", _pairs(images.key[kept].astype(">u8"), others[kept].astype(">u4"))
+    yield "kept", images.key[kept].astype(">u8"), others[kept].astype(">u4")
     dropped = by_key[~choice.kept[by_key]]
     for name, of, keys in (
         ("duplicates", dropped, images.key),
         ("phash", choice.by_phash, images.phash),
     ):
-        yield name, _pairs(keys[of].astype(">u8"), images.key[leader[of]].astype(">u8"))
+        yield name, keys[of].astype(">u8"), images.key[leader[of]].astype(">u8")
     stand_ins = images.key[leader[choice.by_sha256]]
-    yield "sha256", _pairs(choice.sha256.astype(">u8"), stand_ins.astype(">u8"))
+    yield "sha256", choice.sha256.astype(">u8"), stand_ins.astype(">u8")
 
 
-def _pairs(keys: npt.NDArray[np.void], values: npt.NDArray[np.void]) -> Rows:
+def _append(store: Store, table: str, keys: Column, values: Column) -> None:
     for start in range(0, len(keys), ROWS_PER_COMMIT):
         part = slice(start, start + ROWS_PER_COMMIT)
-        yield from zip(_split(keys[part]), _split(values[part]), strict=True)
 
-
-def _split(rows: npt.NDArray[np.void]) -> Iterator[bytes]:
-    data = rows.tobytes()
-    width = len(data) // len(rows)
-    return (data[at : at + width] for at in range(0, len(data), width))
-
-
-def _append(store: Store, table: str, rows: Rows) -> None:
-    while part := list(islice(rows, ROWS_PER_COMMIT)):
-
-        def change(txn: lmdb.Transaction, part: list[tuple[bytes, bytes]] = part) -> None:
+        def change(txn: Txn, part: slice = part) -> None:
             cursor = store.cursor(txn, table)
             assert cursor is not None
-            cursor.putmulti(part, append=True)
+            cursor.putmulti(_pairs(keys[part], values[part]), append=True)
 
         store.write(change)
+
+
+def _describe(store: Store, **meta: object) -> None:
+    def change(txn: Txn) -> None:
+        for name, value in meta.items():
+            store.put(txn, "meta", name.encode(), _as_json(value))
+
+    store.write(change)
+
+
+def _pairs(keys: Column, values: Column) -> Iterator[tuple[bytes, bytes]]:
+    key, value = (f"{column[0].nbytes}s" for column in (keys, values))
+    octets = [column.reshape(len(column), -1).view(np.uint8) for column in (keys, values)]
+    return struct.iter_unpack(key + value, np.hstack(octets).tobytes())
 
 
 class _replacing:
@@ -220,7 +220,7 @@ class DedupTable(Closing):
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, table)
             rows = () if cursor is None else cursor
-            data = b"".join(bytes(key if keys else value) for key, value in rows)
+            data = b"".join([key if keys else value for key, value in rows])
         return np.frombuffer(data, dtype=kind).astype(np.uint64)
 
     def _of_shard(self, table: str, shard: int) -> list[tuple[int, bytes]]:
@@ -233,7 +233,7 @@ class DedupTable(Closing):
                 owner, index = _KEY.unpack(key)
                 if owner != shard:
                     break
-                found.append((index, bytes(value)))
+                found.append((index, value))
         return found
 
     def _meta(self, name: str) -> bytes:

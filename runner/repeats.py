@@ -17,12 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import lmdb
-
 from .engine.closing import Closing
 from .engine.items import Key
 from .engine.seal import SealError, seal, unseal
-from .engine.store import Store
+from .engine.store import Store, Txn
 from .engine.wreck import Wreck
 from .manifest import Repeat, Row, manifest_file, read_rows
 
@@ -54,7 +52,7 @@ class Keeper(Closing):
     def _put(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
         store = self._store
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: Txn) -> None:
             for name, value in rows:
                 if store.get(txn, _TABLE, name) is None:
                     store.put(txn, _TABLE, name, seal(name, value))
@@ -71,7 +69,7 @@ class Keeper(Closing):
     def _delete(self, names: Sequence[bytes]) -> None:
         store = self._store
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: Txn) -> None:
             for name in names:
                 store.delete(txn, _TABLE, name)
 
@@ -206,8 +204,7 @@ def _block(store: Store, prefix: bytes, start: bytes) -> tuple[list[tuple[bytes,
         cursor = store.cursor(txn, _TABLE)
         if cursor is None or not cursor.set_range(start):
             return block, None
-        for key, sealed in cursor:
-            name = bytes(key)
+        for name, sealed in cursor:
             if not name.startswith(prefix):
                 break
             if len(block) == _TOGETHER:

@@ -135,6 +135,19 @@ def test_a_file_cut_off_within_its_last_value_is_named_and_ends_no_process(tmp_p
         list(read_payloads(path))
 
 
+@pytest.mark.parametrize(("key", "label"), [(b"\0\0\0\1", b"short"), (b"\0\0\1", bytes(40))])
+def test_a_label_that_is_none_is_named(tmp_path, key, label):
+    path = tmp_path / "00000.lmdb"
+    with ShardFile(path) as file:
+        file.append([result(0, b"payload")])
+    with Store(path, ("packs", "labels")) as store:
+        store.write(lambda txn: store.put(txn, "labels", key, label))
+    with ShardFile(path, readonly=True) as file:
+        for read in (lambda: list(file.payloads()), file.marks, file.problem):
+            with pytest.raises(StoreError, match=r"00000\.lmdb is damaged"):
+                read()
+
+
 def test_a_file_that_is_missing_or_no_lmdb_file_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"gone\.lmdb is damaged: it is missing"):
         Store(tmp_path / "gone.lmdb", ("a",), readonly=True)

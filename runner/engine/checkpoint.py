@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import lmdb
 import msgpack
 
 from .closing import Closing
@@ -25,7 +24,7 @@ from .errors import DamagedError
 from .items import DONE, DONE_PACKED, Key, Mark
 from .notes import NotesCopy
 from .seal import WIDTH, SealError, seal, unseal
-from .store import Store
+from .store import Store, Txn
 from .wreck import Wreck
 
 T = TypeVar("T")
@@ -61,7 +60,7 @@ class Checkpoint(Closing):
         rows = sorted((key, mark) for key, mark in dict(receipts).items())
         prefix = _prefix(stage)
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: Txn) -> None:
             tallies = _Tallies(self._store, txn, prefix)
             for key, mark in rows:
                 name = prefix + _KEY.pack(*key)
@@ -83,7 +82,7 @@ class Checkpoint(Closing):
         wanted = sorted(keys)
         prefix = _prefix(stage)
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: Txn) -> None:
             tallies = _Tallies(self._store, txn, prefix)
             for key in wanted:
                 name = prefix + _KEY.pack(*key)
@@ -93,9 +92,7 @@ class Checkpoint(Closing):
         if wanted:
             self._store.write(change)
 
-    def _replace(
-        self, txn: lmdb.Transaction, tallies: "_Tallies", shard: int, name: bytes, mark: Mark | None
-    ) -> None:
+    def _replace(self, txn: Txn, tallies: "_Tallies", shard: int, name: bytes, mark: Mark | None) -> None:
         old = self._store.get(txn, MARKS, name)
         if old is not None:
             tallies.count(shard, Mark.unpack(unseal(name, old)), -1)
@@ -132,10 +129,10 @@ class Checkpoint(Closing):
             cursor = self._store.cursor(txn, MARKS)
             if cursor is not None and cursor.set_range(prefix):
                 for name, sealed in cursor:
-                    if bytes(name[: len(prefix)]) != prefix:
+                    if not name.startswith(prefix):
                         break
-                    if bytes(sealed[WIDTH : WIDTH + len(DONE_PACKED)]) == DONE_PACKED:
-                        ends.append(bytes(name[-_U32.size :]))
+                    if sealed.startswith(DONE_PACKED, WIDTH):
+                        ends.append(name[-_U32.size :])
         return list(struct.unpack(f">{len(ends)}I", b"".join(ends)))
 
     def finished(self, stage: str, shard: int) -> set[int]:
@@ -158,7 +155,7 @@ class Checkpoint(Closing):
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, TALLY)
             keys = [] if cursor is None else cursor.iternext(values=False)
-            return sorted({bytes(key)[:-5].decode() for key in keys})
+            return sorted({key[:-5].decode() for key in keys})
 
     def note(self, name: str) -> bytes | None:
         """What was noted under this name."""
@@ -177,8 +174,7 @@ class Checkpoint(Closing):
         """All that was noted, without what only the copy has."""
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, NOTES)
-            rows = [(bytes(key), bytes(sealed)) for key, sealed in cursor or ()]
-            return {key.decode(): unseal(key, sealed) for key, sealed in rows}
+            return {key.decode(): unseal(key, sealed) for key, sealed in cursor or ()}
 
     @property
     def notes_are_copied(self) -> bool:
@@ -197,11 +193,10 @@ class Checkpoint(Closing):
             cursor = self._store.cursor(txn, table)
             if cursor is None or not cursor.set_range(prefix):
                 return rows
-            for key, sealed in cursor:
-                name = bytes(key)
+            for name, sealed in cursor:
                 if not name.startswith(prefix):
                     break
-                rows.append((_U32.unpack(name[-4:])[0], unpack(unseal(name, bytes(sealed)))))
+                rows.append((_U32.unpack(name[-4:])[0], unpack(unseal(name, sealed))))
         return rows
 
     def close(self) -> None:
@@ -211,7 +206,7 @@ class Checkpoint(Closing):
 class _Tallies:
     """The tallies that one transaction touches."""
 
-    def __init__(self, store: Store, txn: lmdb.Transaction, prefix: bytes) -> None:
+    def __init__(self, store: Store, txn: Txn, prefix: bytes) -> None:
         self._store = store
         self._txn = txn
         self._prefix = prefix

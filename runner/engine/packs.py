@@ -5,10 +5,11 @@ which names it. A payload of ``PACK_BYTES`` or more is a pack of its own, as it 
 """
 
 import struct
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from .items import Mark
-from .seal import WIDTH, SealError, checksum, seal, unseal
+from .seal import WIDTH, SealError, checksum, checksums_of, seal, unseal
 
 PAGE = 4096
 # A pack is full with so many bytes: 16 pages, the first of which has a head.
@@ -17,7 +18,7 @@ PACK_BYTES = 16 * PAGE - 16
 NUMBER = struct.Struct(">I")
 """Of a pack, and of an item in its shard."""
 
-_PLACE = struct.Struct(f">III{WIDTH}s")
+_PLACE = struct.Struct(">IIII")
 
 
 class Place(NamedTuple):
@@ -26,13 +27,13 @@ class Place(NamedTuple):
     pack: int
     offset: int
     length: int
-    checksum: bytes
+    checksum: int
 
     def cut(self, index: bytes, pack: bytes | memoryview | None, *, checked: bool = True) -> bytes:
         """The payload, from its pack. Raises SealError if it is not what was stored."""
         payload = bytes((pack or b"")[self.offset : self.offset + self.length])
         if checked and self.checksum != checksum(index, payload):
-            raise SealError(f"what item {NUMBER.unpack(index)[0]} has is not what was stored")
+            raise _not_as_stored(index)
         return payload
 
 
@@ -41,11 +42,48 @@ def make_label(index: bytes, place: Place, mark: Mark) -> bytes:
     return seal(index, _PLACE.pack(*place) + mark.pack())
 
 
-def place_in(label: bytes) -> Place:
+def place_in(label: bytes | memoryview) -> Place:
     """Not compared with the seal: if it is wrong, so is the checksum of what is there."""
-    if len(label) < WIDTH + _PLACE.size:
-        raise SealError("a label is too short")
-    return Place._make(_PLACE.unpack_from(label, WIDTH))
+    try:
+        return Place._make(_PLACE.unpack_from(label, WIDTH))
+    except struct.error:
+        raise _too_short() from None
+
+
+def cut_out(
+    labels: Iterable[tuple[bytes, bytes]], pack: Callable[[bytes], bytes | None], room: int
+) -> list[tuple[int, bytes]]:
+    """(index, payload) of the first of these labels, until so many bytes are reached: the quick way to many.
+
+    ``pack`` gives a pack by its packed number. Raises SealError if a payload is not what was stored.
+    """
+    indices, payloads, checksums = [], [], []
+    last, found = -1, b""
+    try:
+        for index, label in labels:
+            number, offset, length, told = _PLACE.unpack_from(label, WIDTH)
+            if number != last:
+                last, found = number, pack(NUMBER.pack(number)) or b""
+            indices.append(index)
+            payloads.append(found[offset : offset + length])
+            checksums.append(told)
+            room -= length
+            if room <= 0:
+                break
+    except struct.error:
+        raise _too_short() from None
+    for index, told, actual in zip(indices, checksums, checksums_of(indices, payloads), strict=True):
+        if told != actual:
+            raise _not_as_stored(index)
+    return list(zip(struct.unpack(f">{len(indices)}I", b"".join(indices)), payloads, strict=True))
+
+
+def _too_short() -> SealError:
+    return SealError("a label is too short")
+
+
+def _not_as_stored(index: bytes) -> SealError:
+    return SealError(f"what item {int.from_bytes(index, 'big')} has is not what was stored")
 
 
 def mark_in(index: bytes, label: bytes) -> Mark:

@@ -5,6 +5,7 @@ number and the places of its nodes: in a leaf a key and a value, where a long va
 a branch the number of a page below it, and the lowest key that may be there, but for the first.
 """
 
+import os
 import struct
 from itertools import repeat
 from pathlib import Path
@@ -118,7 +119,7 @@ class PageFile(Closing):
     """A file, page by page."""
 
     def __init__(self, path: Path, page_size: int) -> None:
-        self._file = path.open("rb")
+        self._file = path.open("rb", buffering=0)
         self.size = path.stat().st_size
         self.page_size = page_size
 
@@ -137,8 +138,7 @@ class PageFile(Closing):
 
     def read(self, offset: int, length: int) -> bytes:
         """Any bytes of it, as far as they are there."""
-        self._file.seek(offset)
-        return self._file.read(min(length, self.size))
+        return os.pread(self._file.fileno(), min(length, self.size), offset)
 
     def close(self) -> None:
         self._file.close()

@@ -11,16 +11,15 @@ does not match its checksum is never handed out.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import lmdb
-
 from .closing import Closing
 from .items import Key, Mark, Result
-from .packs import NUMBER, PACK_BYTES, PAGE, Pack, Place, make_label, mark_in, place_in
+from .packs import NUMBER, PACK_BYTES, PAGE, Pack, Place, cut_out, make_label, mark_in, place_in
 from .seal import SealError
-from .store import Store
+from .store import Store, Txn
 from .wreck import Entry, Wreck
 
 PACKS = "packs"
@@ -60,7 +59,7 @@ class ShardFile(Closing):
         rows.sort(key=lambda row: (len(row[1]) >= PACK_BYTES, row[0]))  # the long ones not in between
         store = self._store
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: Txn) -> None:
             pack = self._last_pack(txn)
             for index, payload, mark in rows:
                 if not pack.takes(payload):
@@ -72,20 +71,20 @@ class ShardFile(Closing):
         if rows:
             store.write(change)
 
-    def _last_pack(self, txn: lmdb.Transaction) -> Pack:
+    def _last_pack(self, txn: Txn) -> Pack:
         """The last pack of the file, if it has room left; or else a new one."""
         cursor = self._store.cursor(txn, PACKS)
         if cursor is None or not cursor.last():
             return Pack(0)
         number, begun = NUMBER.unpack(cursor.key())[0], cursor.value()
-        return Pack(number, bytes(begun)) if len(begun) < PACK_BYTES else Pack(number + 1)
+        return Pack(number, begun) if len(begun) < PACK_BYTES else Pack(number + 1)
 
     def delete(self, indices: Iterable[int]) -> None:
         """Forget these payloads and their marks, durably and all or nothing. Their bytes stay in the file."""
         rows = [NUMBER.pack(index) for index in indices]
         store = self._store
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: Txn) -> None:
             for index in rows:
                 store.delete(txn, LABELS, index)
 
@@ -108,16 +107,16 @@ class ShardFile(Closing):
         with self._store.read() as txn:
             cursor = self._store.cursor(txn, LABELS)
             labels = () if cursor is None else cursor
-            return {NUMBER.unpack(key)[0]: mark_in(bytes(key), bytes(label)) for key, label in labels}
+            return {int.from_bytes(key, "big"): mark_in(key, label) for key, label in labels}
 
     def problem(self) -> str | None:
         """What is wrong with the labels, without a look at what they are of; None if nothing is."""
         self.marks()
-        with self._store.read() as txn:
+        with self._store.views() as txn:
             packs, labels = (self._store.cursor(txn, table) or () for table in (PACKS, LABELS))
             sizes = {NUMBER.unpack(number)[0]: len(pack) for number, pack in packs}
             for index, label in labels:
-                place = place_in(bytes(label))
+                place = place_in(label)
                 if place.offset + place.length > sizes.get(place.pack, 0):
                     return f"of what item {NUMBER.unpack(index)[0]} has, a part is missing"
         return None
@@ -125,23 +124,22 @@ class ShardFile(Closing):
     def stored(self, key: Key) -> Result | None:
         """One item as it was stored. Raises DamagedError if it is not whole."""
         index = NUMBER.pack(key.index)
-        with self._store.read() as txn:
+        with self._store.views() as txn:
             label = self._store.get(txn, LABELS, index)
             if label is None:
                 return None
-            place = place_in(label)
-            payload = place.cut(index, self._pack(txn, place.pack))
-            return Result(key, mark_in(index, label), payload)
+            mark, place = mark_in(index, bytes(label)), place_in(label)
+            return Result(key, mark, place.cut(index, self._store.get(txn, PACKS, NUMBER.pack(place.pack))))
 
     def payload(self, index: int, *, checked: bool = True) -> bytes | None:
         """One payload, or None; ``checked`` takes longer than to read it, and raises DamagedError."""
         key = NUMBER.pack(index)
-        with self._store.read() as txn:
+        with self._store.views() as txn:
             label = self._store.get(txn, LABELS, key)
             if label is None:
                 return None
             place = place_in(label)
-            return place.cut(key, self._pack(txn, place.pack), checked=checked)
+            return place.cut(key, self._store.get(txn, PACKS, NUMBER.pack(place.pack)), checked=checked)
 
     def payloads(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, payload) of these indices, or of all, ascending. A missing index is left out."""
@@ -160,7 +158,7 @@ class ShardFile(Closing):
                 cursor = self._store.cursor(txn, LABELS)
                 found = cursor is not None and cursor.set_range(start)
                 rows = islice(cursor or (), LABELS_TOGETHER if found else 0)
-                part = [(bytes(index), bytes(label)) for index, label in rows]
+                part = list(rows)
             if not part:
                 return
             yield part
@@ -175,22 +173,8 @@ class ShardFile(Closing):
 
     def _read_ahead(self, labels: Iterator[tuple[bytes, bytes]]) -> list[tuple[int, bytes]]:
         """Some payloads of those that these labels tell of; none when all were read."""
-        block: list[tuple[int, bytes]] = []
-        room = READ_AHEAD_BYTES
-        number, pack = -1, None
         with self._store.read() as txn:
-            for index, label in labels:
-                place = place_in(label)
-                if place.pack != number:
-                    number, pack = place.pack, self._pack(txn, place.pack)
-                block.append((NUMBER.unpack(index)[0], place.cut(index, pack)))
-                room -= place.length
-                if room <= 0:
-                    break
-        return block
-
-    def _pack(self, txn: lmdb.Transaction, number: int) -> bytes | memoryview | None:
-        return self._store.view(txn, PACKS, NUMBER.pack(number))
+            return cut_out(labels, partial(self._store.get, txn, PACKS), READ_AHEAD_BYTES)
 
     def close(self) -> None:
         self._store.close()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import lmdb
 
@@ -23,6 +23,9 @@ from .seal import SealError
 from .soundness import check_length
 
 T = TypeVar("T")
+V = TypeVar("V", bytes, memoryview)
+Txn: TypeAlias = "lmdb.Transaction[bytes]"
+"""To be handed to the methods of the store that it is of."""
 
 # Address space, not disk: the file grows as pages are written. Doubled whenever it runs out.
 FIRST_MAP_SIZE = 1 << 28
@@ -74,36 +77,31 @@ class Store(Closing):
         except (OSError, lmdb.Error) as error:
             raise self._translate(error) from error
 
-    def cursor(self, txn: lmdb.Transaction, table: str) -> "lmdb.Cursor | None":
+    def cursor(self, txn: "lmdb.Transaction[V]", table: str) -> "lmdb.Cursor[V] | None":
         """A cursor over a table; None where the table was never created."""
         handle = self._shared.tables[table]
         return None if handle is None else txn.cursor(handle)
 
-    def count(self, txn: lmdb.Transaction, table: str) -> int:
+    def count(self, txn: Txn, table: str) -> int:
         """How many entries a table has."""
         handle = self._shared.tables[table]
         return 0 if handle is None else int(txn.stat(handle)["entries"])
 
-    def get(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | None:
-        value = self.view(txn, table, key)
-        return None if value is None else bytes(value)
-
-    def view(self, txn: lmdb.Transaction, table: str, key: bytes) -> bytes | memoryview | None:
-        """A value where it is, uncopied: to be read before the transaction writes or ends."""
+    def get(self, txn: "lmdb.Transaction[V]", table: str, key: bytes) -> V | None:
         handle = self._shared.tables[table]
         return None if handle is None else txn.get(key, db=handle)
 
-    def put(self, txn: lmdb.Transaction, table: str, key: bytes, value: bytes) -> None:
+    def put(self, txn: Txn, table: str, key: bytes, value: bytes) -> None:
         handle = self._shared.tables[table]
         assert handle is not None, "put in a store opened for reading"
         txn.put(key, value, db=handle)
 
-    def delete(self, txn: lmdb.Transaction, table: str, key: bytes) -> None:
+    def delete(self, txn: Txn, table: str, key: bytes) -> None:
         handle = self._shared.tables[table]
         assert handle is not None, "delete in a store opened for reading"
         txn.delete(key, db=handle)
 
-    def write(self, change: Callable[[lmdb.Transaction], T]) -> T:
+    def write(self, change: Callable[[Txn], T]) -> T:
         """Run ``change`` in a transaction and commit it, durably and as a whole.
 
         When the map is full the transaction is void: the map is doubled and ``change`` runs again, so it
@@ -111,7 +109,7 @@ class Store(Closing):
         """
         while True:
             try:
-                with self._shared.lock, self._shared.env.begin(write=True, buffers=True) as txn:
+                with self._shared.lock, self._shared.env.begin(write=True) as txn:
                     return change(txn)
             except lmdb.MapFullError:
                 self._grow()
@@ -122,16 +120,27 @@ class Store(Closing):
         with self._shared.lock:
             self._shared.env.set_mapsize(2 * self._shared.env.info()["map_size"])
 
-    def read(self) -> "_Read":
+    def read(self) -> "_Read[bytes]":
         """A snapshot. Keep it short: it pins freed pages, and writers of this process wait for it."""
-        return _Read(self)
+        return _Read(self, views=False)
 
-    def _begin_read(self) -> lmdb.Transaction:
+    def views(self) -> "_Read[memoryview]":
+        """The same, with keys and values where they are, uncopied: to be read before it ends.
+
+        For parts of long values; of short ones it is slower.
+        """
+        return _Read(self, views=True)
+
+    def _begin_read(self, views: bool) -> "lmdb.Transaction[Any]":
         try:
-            return self._shared.env.begin(buffers=True)
+            return self._begin(views)
         except lmdb.MapResizedError:
             self._shared.env.set_mapsize(0)  # another process has grown the file: take over its size
-            return self._shared.env.begin(buffers=True)
+            return self._begin(views)
+
+    def _begin(self, views: bool) -> "lmdb.Transaction[Any]":
+        env = self._shared.env
+        return env.begin(buffers=True) if views else env.begin()
 
     def _translate(self, error: lmdb.Error | OSError | SealError) -> StoreError:
         """What the user is told."""
@@ -159,18 +168,19 @@ class Store(Closing):
         self._release()
 
 
-class _Read:
+class _Read(Generic[V]):
     """A read transaction, with its lock. No generator: to enter one takes longer than to find a value."""
 
-    __slots__ = ("_store", "_txn")
+    __slots__ = ("_store", "_txn", "_views")
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, views: bool) -> None:
         self._store = store
+        self._views = views
 
-    def __enter__(self) -> lmdb.Transaction:
+    def __enter__(self) -> "lmdb.Transaction[V]":
         self._store._shared.lock.acquire()
         try:
-            self._txn = self._store._begin_read()
+            self._txn = self._store._begin_read(self._views)
         except BaseException as error:
             self._store._shared.lock.release()
             if isinstance(error, lmdb.Error):
