@@ -41,6 +41,8 @@ class Progress:
 
     def after(self, marks: Sequence[Mark]) -> "Progress":
         """The progress when these items are finished too."""
+        if not marks:  # as in every other call, while there is nothing new
+            return self
         return replace(
             self,
             done=self.done + len(marks),

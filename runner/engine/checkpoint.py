@@ -57,7 +57,7 @@ class Checkpoint(Closing):
 
     def commit(self, stage: str, receipts: Iterable[tuple[Key, Mark]]) -> None:
         """Remember these marks, durably and all or nothing. Marking an item again replaces its mark."""
-        rows = sorted((key, mark) for key, mark in dict(receipts).items())
+        rows = sorted(dict(receipts).items())
         prefix = _prefix(stage)
 
         def change(txn: Txn) -> None:

@@ -29,5 +29,6 @@ class Ledger:
         marks: dict[Key, Mark] = {}
         while not self._safe.empty():
             marks.update((result.key, result.mark) for result in self._safe.get())
-        self._checkpoint.commit(self._stage.name, marks.items())
+        if marks:
+            self._checkpoint.commit(self._stage.name, marks.items())
         self._watch(list(marks.values()))

@@ -27,7 +27,11 @@ SUFFIXES = (".jpg", ".png", ".webp")
 
 def image_name(key: Key, suffix: str) -> str:
     """Path of an item's image within the export: ``00017/000170042.jpg``."""
-    return f"{key.shard:05d}/{key.shard:05d}{key.index:04d}{suffix}"
+    return f"{key.shard:05d}/{_file_name(*key, suffix)}"
+
+
+def _file_name(shard: int, index: int, suffix: str) -> str:
+    return f"{shard:05d}{index:04d}{suffix}"
 
 
 def temporary(path: Path) -> Path:
@@ -61,7 +65,7 @@ class ImageFolder:
 
     def write(self, key: Key, data: bytes) -> None:
         """Make ``data`` the image of this item, whole or not at all; of a new shard once it is published."""
-        shard, name = image_name(key, self.suffix).split("/")
+        shard, name = f"{key.shard:05d}", _file_name(*key, self.suffix)
         new, folder = f"{self.path}/{_hidden(shard)}", f"{self.path}/{shard}"
         with disk_errors(folder):
             try:
@@ -126,7 +130,7 @@ class ImageFolder:
         return removed
 
     def _names(self, shard: int, indices: Iterable[int]) -> set[str]:
-        return {image_name(Key(shard, index), self.suffix).rpartition("/")[2] for index in indices}
+        return {_file_name(shard, index, self.suffix) for index in indices}
 
     def _shard_folder(self, shard: int) -> Path:
         return self.path / f"{shard:05d}"
@@ -169,7 +173,7 @@ def parse_name(shard: int, name: str) -> tuple[int | None, str]:
     for suffix in SUFFIXES:
         digits = name.removeprefix(f"{shard:05d}").removesuffix(suffix)
         if digits.isdecimal() and digits.isascii():
-            key = Key(shard, int(digits))
-            if image_name(key, suffix).endswith(f"/{name}"):
-                return key.index, suffix
+            index = int(digits)
+            if name == _file_name(shard, index, suffix):
+                return index, suffix
     return NO_IMAGE
