@@ -11,6 +11,8 @@ TAKEN_BACK = 256
 # So many items may be looked at in each second that would have been spent waiting, and so many in a row.
 _LOOKS = 20_000
 _MOST_LOOKS = 1000
+# Shorter waits are those of a process that is kept busy: it will soon get to all that waits already.
+_MOMENT = 0.002  # seconds
 
 
 class Shelf:
@@ -54,8 +56,9 @@ class Leisure:
 
     def earn(self) -> None:
         waited = _waited()
-        earned = max(0.0, waited - self._waited) * _LOOKS
-        self._looks = min(_MOST_LOOKS, self._looks + earned)
+        spare = waited - self._waited
+        if spare > _MOMENT:
+            self._looks = min(_MOST_LOOKS, self._looks + spare * _LOOKS)
         self._waited = waited
 
     def spend(self) -> bool:
