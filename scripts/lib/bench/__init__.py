@@ -8,6 +8,7 @@ from pathlib import Path
 from tools.driver import CommandFailed
 
 from . import (
+    dataset,
     dedup,
     download,
     everything,
@@ -42,6 +43,7 @@ QUESTIONS = {
     "dedup": dedup,
     "quality": quality,
     "export": export,
+    "dataset": dataset,
     "read": read,
 }
 EPILOG = f"""
@@ -68,10 +70,11 @@ def answer(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     load = round(os.getloadavg()[0], 2)
     findings = QUESTIONS[options.question].run(options, FOLDER)
-    for table in findings.tables:
-        print("\n" + tables.text(table))
+    record = Record.of(options.question, arguments, load, findings)
+    for grid in report.grids(record):
+        print("\n" + tables.text(grid))
     file = options.json or RESULTS / f"{options.question}.json"
-    Record.of(options.question, arguments, load, findings).save(file)
+    record.save(file)
     print(f"\nWritten to {file}", flush=True)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from tools.options import add_numbers
+
 from .measure import Contender, Run, compare, program
 from .peers import IMAGEDEDUP, those_there
 from .results import Findings, Table
@@ -21,8 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hashes", type=float, nargs="*", default=[1e6, 5e6], metavar="N", help="for runner (1e6 5e6)"
     )
-    parser.add_argument("--radius", type=int, default=4, metavar="BITS", help="(default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    add_numbers(parser, radius=(4, "in bits"), rounds=(3, ""))
     parser.add_argument("--alone", action="store_true", help="without imagededup")
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tools import nginx
+from tools.options import add_numbers
 
 from . import downloaders
 from .downloaders import Assignment
@@ -28,13 +29,7 @@ SHARES: dict[str, tuple[Callable[[Assignment], Contender], int]] = {
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--urls",
-        type=int,
-        default=20_000,
-        help="images; slow tools get a part of them (default: %(default)s)",
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    add_numbers(parser, urls=(20_000, "images; slow tools get a part of them"), rounds=(5, ""))
     parser.add_argument("--only", choices=SHARES, nargs="+", help="only these rows, and the bare loop")
 
 

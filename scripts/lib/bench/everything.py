@@ -11,6 +11,7 @@ SIZES = {
         "hash": ["--images", "4000", "--rounds", "3"],
         "dedup": ["--hashes", "1e6", "--rounds", "1"],
         "export": ["--images", "5000", "--rounds", "3"],
+        "dataset": ["--images", "5000", "--peer-images", "2000"],
         "read": ["--images", "5000", "--rounds", "3"],
     },
     "full": {
@@ -22,6 +23,7 @@ SIZES = {
         "hash": [],
         "dedup": [],
         "export": [],
+        "dataset": [],
         "read": [],
     },
 }

@@ -8,24 +8,21 @@ from pathlib import Path
 
 from tools.driver import RUNNER, Job, finish
 from tools.filled import borrow
+from tools.options import add_numbers
 
 from .measure import Contender, command, compare
 from .photos import Photos
 from .results import Findings, Table
+from .workspace import workspace
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", type=int, default=20_000, help="in each run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=8, help="of the export (default: %(default)s)")
+    add_numbers(parser, images=(20_000, "in each run"), rounds=(3, ""), workers=(8, "of the export"))
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
     photos = Photos.ensure(folder, options.images)
-    work = folder / "export"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
+    with workspace(folder / "export") as work:
         job = Job(photos.fill_job(work / "job", options.images))
         finish(job.export(work / "original", "--dedup", "none", "--no-progress"))
         contenders = [
@@ -34,8 +31,6 @@ def run(options: argparse.Namespace, folder: Path) -> Findings:
             runner(work, options.images, options.workers),
         ]
         runs = compare(contenders, options.rounds)
-    finally:
-        shutil.rmtree(work)
     return Findings([Table("to a folder", "image", runs, photos.size(options.images))])
 
 

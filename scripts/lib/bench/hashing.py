@@ -8,25 +8,22 @@ from pathlib import Path
 
 from tools.driver import RUNNER, CommandFailed, Job
 from tools.filled import borrow
+from tools.options import add_numbers
 
 from .measure import PROGRAMS, Contender, command, compare
 from .peers import IMAGEDEDUP, those_there
 from .photos import Photos
 from .results import Findings, Table
+from .workspace import workspace
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", type=int, default=10_000, help="in each run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=8, help="processes of each (default: %(default)s)")
+    add_numbers(parser, images=(10_000, "in each run"), rounds=(3, ""), workers=(8, "processes of each"))
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
     photos = Photos.ensure(folder, options.images)
-    work = folder / "hash"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
+    with workspace(folder / "hash") as work:
         job = photos.fill_job(work / "job", options.images)
         files = photos.copy_to(work / "files", options.images)
         count, workers = options.images, options.workers
@@ -38,8 +35,6 @@ def run(options: argparse.Namespace, folder: Path) -> Findings:
             partial(bare, "the decoder alone", "decode", job, count, workers),
         ]
         runs = compare(those_there(makers), options.rounds)
-    finally:
-        shutil.rmtree(work)
     return Findings([Table(f"{workers} processes", "image", runs, photos.size(count))])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tools import nginx
+from tools.options import add_numbers
 
 from . import downloaders
 from .downloaders import Assignment
@@ -27,10 +28,13 @@ NO_RETRIES = ("--retries", "0")  # the others have none
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--urls", type=int, default=5000, help="that have an image (default: %(default)s)")
-    parser.add_argument("--hosts", type=int, default=5000, help="at most (default: %(default)s)")
-    parser.add_argument("--dead", type=float, default=0.01, help="share of hosts (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    add_numbers(
+        parser,
+        urls=(5000, "that have an image"),
+        hosts=(5000, "at most"),
+        dead=(0.01, "share of hosts"),
+        rounds=(3, ""),
+    )
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
@@ -83,10 +87,16 @@ def address(net: str, number: int) -> str:
 def dead_urls(options: argparse.Namespace) -> Iterator[list[str]]:
     """One URL on each dead host: half of them refuse the connection, half take it and never answer."""
     count = round(options.hosts * options.dead)
-    # A listener that accepts nothing: the kernel makes the connection, and nobody ever answers.
-    with socket.create_server(("0.0.0.0", 0), backlog=4096) as silent:
-        ports = (silent.getsockname()[1], closed_port())
+    with silent_port() as silent:
+        ports = (silent, closed_port())
         yield [f"http://{address('127.2', k)}:{ports[k % 2]}/x.jpg" for k in range(count)]
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A listener that accepts nothing: the kernel makes the connection, and nobody ever answers."""
+    with socket.create_server(("0.0.0.0", 0), backlog=4096) as silent:
+        yield silent.getsockname()[1]
 
 
 def closed_port() -> int:

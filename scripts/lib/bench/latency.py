@@ -5,6 +5,8 @@ import json
 from itertools import product
 from pathlib import Path
 
+from tools.options import add_numbers
+
 from . import site
 from .measure import compare, program
 from .results import Findings, Table
@@ -20,10 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connections", type=int, nargs="+", default=[64, 256, 1000], metavar="N", help="(64 256 1000)"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=5.0, help="about, for each run (default: %(default)s)"
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    add_numbers(parser, seconds=(5.0, "about, for each run"), rounds=(3, ""))
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:

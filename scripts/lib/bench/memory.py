@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+from tools.options import add_numbers
+
 from . import site
 from .measure import compare, program
 from .results import Findings, Table
@@ -12,8 +14,7 @@ CONNECTIONS = 64
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--urls", type=int, default=256, help="endless bodies in all (default: %(default)s)")
-    parser.add_argument("--megabytes", type=int, default=10, help="cap of a body (default: %(default)s)")
+    add_numbers(parser, urls=(256, "endless bodies in all"), megabytes=(10, "cap of a body"))
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:

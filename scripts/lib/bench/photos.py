@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tools.filled import fill
 from tools.pictures import encode, make_all, photograph
@@ -25,7 +26,7 @@ class Photos:
     count: int
 
     @classmethod
-    def ensure(cls, folder: Path, wanted: int = COUNT) -> "Photos":
+    def ensure(cls, folder: Path, wanted: int = COUNT) -> Self:
         """As many as are wanted, at most ``COUNT``; those that are missing below ``folder`` are made now.
 
         All of them take a minute or two.

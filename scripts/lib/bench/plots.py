@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .growth import START
 from .results import Table
 
 WIDTH = 7.5  # inches; at 110 dots each, about as wide as a page shows
@@ -67,19 +68,24 @@ def lines(found: Sequence[Table], file: Path) -> None:
     """Processor time for each thing, by their number: one line for each table."""
     figure, (axes,) = _figure(3.6, 1, [1])
     for table, colour in zip(found, LINES, strict=False):
-        sizes = [int(name.replace(",", "")) for name in table.runs]
-        costs = [statistics.median(run.cpu_us for run in runs) for runs in table.runs.values()]
+        measured = {_number(name): runs for name, runs in table.runs.items() if name != START}
+        sizes = [*measured]
+        costs = [statistics.median(run.cpu_us for run in runs) for runs in measured.values()]
         axes.plot(sizes, costs, marker="o", markersize=4, label=table.title, color=colour)
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:,.6g}")
         axis.set_minor_formatter("")
-    axes.set_xticks(sorted({int(size.replace(",", "")) for table in found for size in table.runs}))
+    axes.set_xticks(sorted({_number(name) for table in found for name in table.runs if name != START}))
     axes.set_xlabel(f"{found[0].units} in the job", fontsize=8)
     axes.set_ylabel(f"processor time, us per {found[0].unit}", fontsize=8)
     _legend(axes)
     _save(figure, file)
+
+
+def _number(size: str) -> int:
+    return int(size.replace(",", ""))
 
 
 def _colour(name: str, table: Table) -> str:

@@ -2,22 +2,23 @@
 
 import argparse
 import os
-import shutil
 import tarfile
 from itertools import islice, product
 from pathlib import Path
 
+from tools.options import add_numbers
+
 from .measure import Contender, Run, compare, program
 from .photos import Photos
 from .results import Findings, Table
+from .workspace import workspace
 
 STORES = {"files": "files", "tar": "tar", "plain-lmdb": "plain LMDB", "runner": "runner"}
 COMMITTED_TOGETHER = 1000
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", type=int, default=20_000, help="in each store (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    add_numbers(parser, images=(20_000, "in each store"), rounds=(3, ""))
     parser.add_argument(
         "--warm-only", action="store_true", help="not with the stores pushed out of the page cache"
     )
@@ -25,10 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
     photos = Photos.ensure(folder, options.images)
-    work = folder / "read"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
+    with workspace(folder / "read") as work:
         paths = make_stores(work, photos, options.images)
         tables = []
         for cached, order in product((True, False), ("in-order", "at-random")):
@@ -38,8 +36,6 @@ def run(options: argparse.Namespace, folder: Path) -> Findings:
                 contenders = [reader(store, paths[store], options.images, order, cached) for store in STORES]
                 runs = compare(contenders, options.rounds)
                 tables.append(Table(title, "image", runs, photos.size(options.images)))
-    finally:
-        shutil.rmtree(work)
     return Findings(tables)
 
 

@@ -3,14 +3,19 @@
 import re
 import shutil
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import plots, tables
-from .results import Record
+from . import growth, plots, tables
+from .results import Record, Table
+from .tables import Grid
 
 PAGE = "benchmarks.md"
-TOGETHER = {"latency": tables.by_case, "read": tables.by_case, "scale": tables.by_size}
+TOGETHER: dict[str, Callable[[Sequence[Table]], list[Grid]]] = {
+    "latency": lambda found: [tables.by_case(found)],
+    "read": lambda found: [tables.by_case(found)],
+    "scale": lambda found: [growth.costs(found), growth.memory(found)],
+}
 
 
 def run(results: Path | None, docs: Path) -> None:
@@ -45,17 +50,17 @@ def section(record: Record, folder: Path) -> str:
         [
             f"`{record.command}` · {conditions(record)}",
             *plotted(record, folder),
-            *tabled(record),
+            *map(tables.markdown, grids(record)),
             *others_ahead(record),
         ]
     )
 
 
-def tabled(record: Record) -> list[str]:
-    """Many tables of the same contenders as one."""
+def grids(record: Record) -> list[Grid]:
+    """Its tables as they are shown; many of the same contenders as one."""
     together = TOGETHER.get(record.question)
     found = record.findings.tables
-    return [together(found)] if together else [tables.markdown(table) for table in found]
+    return together(found) if together else [tables.plain(table) for table in found]
 
 
 def others_ahead(record: Record) -> Iterator[str]:
@@ -73,6 +78,7 @@ def conditions(record: Record) -> str:
         "hosts": ("img2dataset", "curl", "nginx"),
         "hash": ("imagededup", "imagehash", "Pillow"),
         "dedup": ("imagededup", "numpy"),
+        "dataset": ("imagededup", "Pillow", "numpy"),
         "export": ("tar",),
         "read": ("lmdb",),
     }.get(record.question, ("pycurl",))

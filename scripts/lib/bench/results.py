@@ -20,14 +20,16 @@ PACKAGES = ("pycurl", "requests", "lmdb", "Pillow", "imagehash", "numpy")
 class Table:
     """Contenders that did the same work in turn; the first is what the others are measured against.
 
-    ``unit``  what was counted, such as ``image``
-    ``size``  bytes of one of them, if they have a size
+    ``unit``   what was counted, such as ``image``
+    ``size``   bytes of one of them, if they have a size
+    ``timed``  how long all of it took is of interest, and what came of it
     """
 
     title: str
     unit: str
     runs: Runs
     size: float | None = None
+    timed: bool = False
 
     @property
     def units(self) -> str:

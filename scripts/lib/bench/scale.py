@@ -1,7 +1,8 @@
 """Does the cost of a URL stay what it is as their number grows? Every stage, by the size of the list.
 
 Bodies are tiny and all the same, so only what a URL costs by itself is measured. Lists of --offline-from URLs
-and more are not downloaded: the job is made as a download would leave it.
+and more are not downloaded: the job is made as a download would leave it. A list of one URL tells what it
+takes to start.
 """
 
 import argparse
@@ -16,48 +17,63 @@ from pathlib import Path
 from tools import nginx
 from tools.driver import RUNNER
 from tools.filled import fill
+from tools.options import add_numbers
 from tools.pictures import encode, photograph
 
+from .growth import START
 from .measure import PROGRAMS, Run, Runs, measure, program
 from .results import Findings, Table
 from .synthetic import ensure_hashes
+from .workspace import check_room, room, workspace
 
 STAGES = ("start", "download", "status", "resume", "hash", "dedup", "export")
 QUIET = ("--no-progress",)
+ALL = ("--dedup", "none", "--min-side", "1")  # of bodies that are all the same
+
+# Bytes of a URL on the disk: its line, row, marks and hash; its body; its file, and a line of metadata.
+JOB_BYTES = 1_000
+FILE_BYTES = 4_096 + 600
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes", type=float, nargs="+", default=[1e4, 1e5, 1e6, 5e6], metavar="N", help="(1e4 1e5 1e6 5e6)"
     )
-    parser.add_argument("--offline-from", type=float, default=5e6, metavar="N", help="(default: %(default)g)")
-    parser.add_argument(
-        "--export-up-to", type=float, default=1e6, metavar="N", help="as many files (default: %(default)g)"
+    add_numbers(
+        parser,
+        offline_from=(5e6, "no download of so many or more"),
+        export_up_to=(5e6, "as many files, if the disk has room"),
+        rounds=(1, ""),
     )
-    parser.add_argument("--rounds", type=int, default=1, help="(default: %(default)s)")
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:
-    work = folder / "scale"
-    shutil.rmtree(work, ignore_errors=True)
-    www = work / "www"
-    www.mkdir(parents=True)
-    body = encode(photograph(1, (64, 48), grain=0), quality=30)
-    (www / "one.jpg").write_bytes(body)
+    sizes = sorted(int(size) for size in options.sizes)
     tables: dict[str, Runs] = {stage: defaultdict(list) for stage in STAGES}
-    try:
-        with nginx.serve(www, only="one.jpg") as site:
-            for count in [int(size) for size in options.sizes] * options.rounds:
+    body = encode(photograph(1, (64, 48), grain=0), quality=30)
+    with workspace(folder / "scale") as work:
+        (work / "www").mkdir()
+        (work / "www" / "one.jpg").write_bytes(body)
+        check_room(work, sizes[-1] * (JOB_BYTES + len(body)) / 1e9, 0)
+        with nginx.serve(work / "www", only="one.jpg") as site:
+            for count in [int(START), *sizes] * options.rounds:
                 job = ScaledJob(work / "job", site, body, count)
-                exported = count <= options.export_up_to
+                exported = count <= options.export_up_to and has_room_for_export(work, count)
                 for stage, run in job.measured(download=count < options.offline_from, export=exported):
                     took = run()
                     tables[stage][f"{count:,}"].append(took)
                     print(f"  {count:,}: {stage}: {took.seconds:.1f} s", flush=True)
                 job.remove()
-    finally:
-        shutil.rmtree(work)
     return Findings([Table(stage, "URL", dict(runs)) for stage, runs in tables.items() if runs])
+
+
+def has_room_for_export(work: Path, count: int) -> bool:
+    """Whether the disk takes so many small files on top of the job; says if not."""
+    gigabytes, files = room(work)
+    enough = count * (JOB_BYTES + FILE_BYTES) / 1e9 < gigabytes and count * 1.01 < files
+    if not enough:
+        print(f"  {count:,}: no export: the disk has room for {gigabytes:.1f} GB and {files:,} files")
+    return enough
 
 
 class ScaledJob:
@@ -66,6 +82,7 @@ class ScaledJob:
     def __init__(self, folder: Path, site: str, body: bytes, count: int) -> None:
         self._folder = folder
         self._urls = folder.with_suffix(".txt")
+        self._out = folder.with_name("out")
         self._body = body
         self._count = count
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -76,29 +93,23 @@ class ScaledJob:
         """Each stage with what runs it, in order."""
         yield "start", self._command(sys.executable, PROGRAMS / "create_job.py", self._folder, self._urls)
         if download:
-            yield "download", self._command(*RUNNER, "resume", self._folder, *QUIET)
+            yield "download", self._runner("resume", *QUIET)
         else:
             shutil.rmtree(self._folder, ignore_errors=True)
             fill(self._folder, self._urls, repeat(self._body, self._count))
-        yield "status", self._command(*RUNNER, "status", self._folder)
-        yield "resume", self._command(*RUNNER, "resume", self._folder, *QUIET)
-        yield "hash", self._command(*RUNNER, "hash", self._folder, *QUIET)
+        yield "status", self._runner("status")
+        yield "resume", self._runner("resume", *QUIET)
+        yield "hash", self._runner("hash", *QUIET)
         yield "dedup", self._dedup()
         if export:
-            words = [
-                "export",
-                self._folder,
-                self._folder.with_name("out"),
-                "--dedup",
-                "none",
-                "--min-side",
-                "1",
-            ]
-            yield "export", self._command(*RUNNER, *words, *QUIET)
+            yield "export", self._runner("export", self._out, *ALL, *QUIET)
 
     def remove(self) -> None:
         shutil.rmtree(self._folder)
-        shutil.rmtree(self._folder.with_name("out"), ignore_errors=True)
+        shutil.rmtree(self._out, ignore_errors=True)
+
+    def _runner(self, word: str, *words: str | Path) -> Callable[[], Run]:
+        return self._command(*RUNNER, word, self._folder, *words)
 
     def _command(self, *words: str | Path) -> Callable[[], Run]:
         return partial(measure, words, self._count)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from .measure import Run
 from .results import Table
 
+Grid = list[list[str]]
+"""Cells, row by row, the head first."""
+
 RATIO = "ratio"  # a form of its own: two decimals, or as many as a small one needs
 LIMITS = ("bare ", "the decoder alone")  # not another tool, but a part of the work that all of them do
 
@@ -28,7 +31,10 @@ class Column:
 
 def columns(table: Table) -> list[Column]:
     """Those for which the table has figures."""
-    chosen = [Column(f"{table.units}/s", lambda run, _: run.rate, ",.0f", spread=True)]
+    chosen = []
+    if table.timed:
+        chosen.append(Column("seconds", lambda run, _: run.seconds, ",.1f"))
+    chosen.append(Column(f"{table.units}/s", lambda run, _: run.rate, ",.0f", spread=True))
     if table.size is not None:
         size = table.size
         chosen.append(Column("MB/s", lambda run, _: run.rate * size / 1e6, ",.0f"))
@@ -59,18 +65,22 @@ def _shown(value: float, form: str) -> str:
     return f"{value:{form}}"
 
 
-def cells(table: Table) -> list[list[str]]:
-    """The rows of the table, the head first."""
+def plain(table: Table) -> Grid:
+    """A row for each contender."""
     chosen = columns(table)
     first = next(iter(table.runs.values()))
     rows = [[name, *(column.cell(runs, first) for column in chosen)] for name, runs in table.runs.items()]
-    return [[table.title, *(column.head for column in chosen)], *rows]
+    rows.insert(0, [table.title, *(column.head for column in chosen)])
+    if table.timed and any(run.outcomes for runs in table.runs.values() for run in runs):
+        rows[0].append("outcome")
+        for row, runs in zip(rows[1:], table.runs.values(), strict=True):
+            row.append(", ".join(f"{number:,} {what}" for what, number in runs[-1].outcomes.items()))
+    return rows
 
 
-def text(table: Table) -> str:
+def text(grid: Grid) -> str:
     """For a terminal."""
-    rows = cells(table)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     return "\n".join(
         "  ".join(
             [
@@ -78,17 +88,18 @@ def text(table: Table) -> str:
                 *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
             ]
         )
-        for row in rows
+        for row in grid
     )
 
 
-def markdown(table: Table) -> str:
+def markdown(grid: Grid) -> str:
     """For a page."""
-    return _markdown(cells(table))
+    head, *others = [f"| {' | '.join(row)} |" for row in grid]
+    return "\n".join([head, "|---|" + "---:|" * (len(grid[0]) - 1), *others])
 
 
-def by_case(found: Sequence[Table]) -> str:
-    """For a page: a row for each table, a column for each contender, and the last beside the first."""
+def by_case(found: Sequence[Table]) -> Grid:
+    """A row for each table, a column for each contender, and the last beside the first."""
     names = list(found[0].runs)
     rows = [["", *(f"{name}, {found[0].units}/s" for name in names), f"{names[-1]} / {names[0]}"]]
     for table in found:
@@ -96,32 +107,7 @@ def by_case(found: Sequence[Table]) -> str:
         ratios = [ratio(run, other) for run, other in zip(last, first, strict=True)]
         rates = [told([run.rate for run in table.runs[name]], ",.0f", spread=False) for name in names]
         rows.append([table.title, *rates, told(ratios, RATIO, spread=True)])
-    return _markdown(rows)
-
-
-def by_size(found: Sequence[Table]) -> str:
-    """For a page: a row for each table, a column for each size; what one costs, and how that has grown.
-
-    Growth is that of the time for each, from the first size to the last.
-    """
-    sizes = list(dict.fromkeys(size for table in found for size in table.runs))
-    rows = [["", *sizes, "growth"]]
-    for table in found:
-        costs = [_cost(table.runs.get(size, [])) for size in sizes]
-        runs = list(table.runs.values())
-        growth = statistics.median(run.rate for run in runs[0]) / statistics.median(
-            run.rate for run in runs[-1]
-        )
-        rows.append([table.title, *costs, f"{growth:.2f}" if len(runs) > 1 else ""])
-    return _markdown(rows)
-
-
-def _cost(runs: Sequence[Run]) -> str:
-    """Wall time and processor time of each, memory of the largest process; empty if it was not measured."""
-    if not runs:
-        return ""
-    largest = max(max(run.parent_mb, run.worker_mb) or run.peak_mb for run in runs)
-    return f"{1e6 / _rate(runs):,.0f} / {_cpu(runs):,.0f} us, {largest:,.0f} MB"
+    return rows
 
 
 def ahead(table: Table) -> str:
@@ -143,8 +129,3 @@ def _rate(runs: Sequence[Run]) -> float:
 
 def _cpu(runs: Sequence[Run]) -> float:
     return statistics.median(run.cpu_us for run in runs)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    head, *others = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *others])

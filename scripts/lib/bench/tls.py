@@ -4,14 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
+from tools.options import add_numbers
+
 from . import site
 from .measure import compare, program
 from .results import Findings, Table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--urls", type=int, default=3000, help="images in each run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    add_numbers(parser, urls=(3000, "images in each run"), rounds=(3, ""))
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tools.checks import Checks
 from tools.driver import Job, digests, finish
+from tools.options import add_numbers
 from tools.server import serve
 
 from .pages import make_pages, write_list
@@ -17,9 +18,7 @@ EXPORT = ("--no-progress", "--workers", "2")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kills", type=int, default=20, help="(default: %(default)s)")
-    parser.add_argument("--urls", type=int, default=4_000, help="(default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the random moments (default: %(default)s)")
+    add_numbers(parser, kills=(20, ""), urls=(4_000, ""), seed=(1, "of the random moments"))
 
 
 def run(options: argparse.Namespace, folder: Path, checks: Checks) -> None:

@@ -15,7 +15,7 @@ def main(hashes: Path, table: Path, radius: int) -> None:
     outcome = reduce(hashes, table, Selection(near=radius), shards=shards)
     table_mb = round(table.stat().st_size / 1e6)
     clock.tell(
-        outcomes={"kept": outcome.unique, "duplicates": outcome.duplicates, "table_mb": table_mb},
+        outcomes={"kept": outcome.unique, "duplicates": outcome.duplicates, "MB of table": table_mb},
     )
 
 

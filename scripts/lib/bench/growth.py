@@ -1,0 +1,109 @@
+"""What one thing costs, by their number: does that stay what it is, and is memory within its limits?"""
+
+import statistics
+from collections.abc import Sequence
+
+from .measure import Run
+from .results import Table
+from .tables import Grid
+
+START = "1"
+"""The runs over a single thing: what it takes to start."""
+
+# Megabytes of the parent and of the largest worker. The dedup works on all hashes at once, in one process.
+LIMITS = (150, 120)
+OTHER_LIMITS = {"dedup": (1000, 120)}
+
+
+def costs(found: Sequence[Table]) -> Grid:
+    """A row for each table: wall and processor time for each thing, by their number, and the growth."""
+    sizes = _sizes(found)
+    rows = [["wall / CPU", "to start", *sizes, "growth", "without the start"]]
+    for table in found:
+        start = table.runs.get(START, [])
+        cells = [_cost(table.runs.get(size, [])) for size in sizes]
+        rows.append([table.title, _told(start), *cells, _growth(table), _growth_without_start(table)])
+    return rows
+
+
+def memory(found: Sequence[Table]) -> Grid:
+    """A row for each table: megabytes of parent and largest worker, and whether they keep within limits."""
+    sizes = [START, *_sizes(found)]
+    rows = [["MB of parent / worker", *sizes, "limits", ""]]
+    for table in found:
+        limits = OTHER_LIMITS.get(table.title, LIMITS)
+        largest = [_megabytes(table.runs.get(size, [])) for size in sizes]
+        last = next(each for each in reversed(largest) if each)
+        within = all(used <= limit for used, limit in zip(last, limits, strict=True))
+        rows.append(
+            [
+                table.title,
+                *map(_pair, largest),
+                _pair(limits),
+                "within" if within else "over",
+            ]
+        )
+    return rows
+
+
+def _sizes(found: Sequence[Table]) -> list[str]:
+    return [size for size in dict.fromkeys(size for table in found for size in table.runs) if size != START]
+
+
+def _told(start: Sequence[Run]) -> str:
+    return f"{_seconds(start):.2f} / {_cpu_seconds(start):.2f} s" if start else ""
+
+
+def _cost(runs: Sequence[Run]) -> str:
+    if not runs:
+        return ""
+    wall, cpu = (1e6 * each / runs[0].count for each in (_seconds(runs), _cpu_seconds(runs)))
+    return f"{wall:,.1f} / {cpu:,.1f} us"
+
+
+def _growth(table: Table) -> str:
+    """Of the wall time for each, from the smallest number to the largest."""
+    few, many = _ends(table)
+    return f"{_each(many) / _each(few):.2f}" if few is not many else ""
+
+
+def _growth_without_start(table: Table) -> str:
+    """The same without what a single one takes, from the smallest number that takes twice as long as that.
+
+    With fewer the start is most of it, and the difference of two figures that are nearly the same says
+    nothing.
+    """
+    start = _seconds(table.runs.get(START, []))
+    _, many = _ends(table)
+    for size, runs in table.runs.items():
+        if size != START and _seconds(runs) >= 2 * start and runs is not many:
+            return f"{_each(many, start) / _each(runs, start):.2f} from {size}"
+    return "start prevails" if start else ""
+
+
+def _ends(table: Table) -> tuple[Sequence[Run], Sequence[Run]]:
+    measured = [runs for size, runs in table.runs.items() if size != START]
+    return measured[0], measured[-1]
+
+
+def _each(runs: Sequence[Run], start: float = 0.0) -> float:
+    return (_seconds(runs) - start) / runs[0].count
+
+
+def _seconds(runs: Sequence[Run]) -> float:
+    return statistics.median(run.seconds for run in runs) if runs else 0.0
+
+
+def _cpu_seconds(runs: Sequence[Run]) -> float:
+    return statistics.median(run.cpu_seconds for run in runs) if runs else 0.0
+
+
+def _megabytes(runs: Sequence[Run]) -> tuple[float, float] | None:
+    """Of the parent, or of the one process that there is, and of the largest worker; None if not measured."""
+    if not runs:
+        return None
+    return max(run.parent_mb or run.peak_mb for run in runs), max(run.worker_mb for run in runs)
+
+
+def _pair(megabytes: tuple[float, float] | None) -> str:
+    return f"{megabytes[0]:,.0f} / {megabytes[1]:,.0f}" if megabytes else ""
