@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .config import READING
@@ -29,14 +30,11 @@ def append(folder: JobFolder, lists: Sequence[str], options: Mapping[str, Any]) 
     added = rows(lists, reading, folder.path / SCRATCH, inherited=OF_COLUMNS - options.keys())
     _check_unused(folder)
     partial = folder.path / PARTIAL
-    known = Known()
-    for path in folder.manifest_paths():
-        known.add_shard(path)
-    known.lines += sum(folder.record.uncounted)
     with writing_to(folder.path):
         partial.mkdir()
         sync_folder(folder.path)
     try:
+        known = _known(folder, partial)
         with folder.keeper() as keeper:
             keeper.drop_from(known.lines)
             summary = write_manifests(added, partial, folder.config.shard_size, known, keeper.keep)
@@ -49,6 +47,15 @@ def append(folder: JobFolder, lists: Sequence[str], options: Mapping[str, Any]) 
     finally:
         folder.sweep()
     return summary
+
+
+def _known(folder: JobFolder, scratch: Path) -> Known:
+    known = Known(scratch)
+    with writing_to(folder.path):
+        for path in folder.manifest_paths():
+            known.add_shard(path)
+    known.lines += sum(folder.record.uncounted)
+    return known
 
 
 def _check_unused(folder: JobFolder) -> None:

@@ -1,7 +1,10 @@
-"""An exact table of 128-bit digests that takes under 24 bytes for each."""
+"""An exact table of 128-bit digests: 20 bytes for each, beyond a million in files."""
 
+import mmap
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +20,19 @@ _PART_BITS = 4
 # A run is merged into the one before it unless it is so many times shorter. More: fewer runs to search
 # and less memory for a merge; less: fewer merges.
 _RATIO = 8
+# A run of so many digests or more is kept in a file. Up to a million digests, none is.
+_FILED_FROM = 1 << 16
 
 
 class DigestTable:
-    """An exact table of 128-bit digests, each given as two 64-bit words, numbered as they came."""
+    """An exact table of 128-bit digests, each given as two 64-bit words, numbered as they came.
 
-    def __init__(self) -> None:
-        self._parts = [_Part() for _ in range(1 << _PART_BITS)]
+    When they are many, most are in mapped files without a name in ``folder``, or where the system has such
+    files; it keeps of them in memory what it has room for. To add raises OSError if they cannot be written.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._parts = [_Part(folder) for _ in range(1 << _PART_BITS)]
         self._count = 0
 
     def __len__(self) -> int:
@@ -107,7 +116,8 @@ class _Run(NamedTuple):
 class _Part:
     """Runs of falling length, as in a log-structured store: additions are cheap, look-ups stay few."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._runs: list[_Run] = []
 
     def find(self, high: Words, low: Words) -> Numbers:
@@ -121,7 +131,8 @@ class _Part:
         self._runs.append(run)
         while len(self._runs) > 1 and len(self._runs[-2].high) < _RATIO * len(self._runs[-1].high):
             shorter, longer = self._runs.pop(), self._runs.pop()
-            self._runs.append(_merge(longer, shorter))
+            merged = _merge(longer, shorter)
+            self._runs.append(merged if len(merged.high) < _FILED_FROM else _filed(merged, self._folder))
 
 
 def _merge(longer: _Run, shorter: _Run) -> _Run:
@@ -130,4 +141,19 @@ def _merge(longer: _Run, shorter: _Run) -> _Run:
         np.insert(longer.high, at, shorter.high),
         np.insert(longer.low, at, shorter.low),
         np.insert(longer.number, at, shorter.number),
+    )
+
+
+def _filed(run: _Run, folder: Path | None) -> _Run:
+    """The same in a mapped file, which is gone when nobody uses the run any more."""
+    with TemporaryFile(dir=folder) as file:
+        for column in run:
+            file.write(column.data)
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    count = len(run.high)
+    return _Run(
+        np.frombuffer(mapped, np.uint64, count),
+        np.frombuffer(mapped, np.uint64, count, run.high.nbytes),
+        np.frombuffer(mapped, np.uint32, count, run.high.nbytes + run.low.nbytes),
     )

@@ -179,12 +179,15 @@ def _readable(path: Path) -> Iterator[BinaryIO]:
 
 
 class Known:
-    """What a job holds before rows are added to it: its URLs, where each shard begins, its lines."""
+    """What a job holds before rows are added to it: its URLs, where each shard begins, its lines.
 
-    def __init__(self) -> None:
+    The table of the URLs takes room in ``scratch`` when they are many.
+    """
+
+    def __init__(self, scratch: Path | None = None) -> None:
         from .seen import SeenUrls  # not above: who only reads needs no digests
 
-        self.seen = SeenUrls()
+        self.seen = SeenUrls(scratch)
         self.starts: list[int] = []
         self.lines = 0
 
@@ -217,12 +220,12 @@ def write_manifests(
     Raises ListError if there are only blank lines or none at all, DiskFullError, JobError if the folder
     cannot be written, and whatever ``rows`` or ``keep`` raises.
     """
-    known = known or Known()
+    known = known or Known(folder)
     writer = _Writer(folder, shard_size, known)
     try:
         for block in _blocks(rows):
-            firsts = known.seen.add([row.url for row in block if row])
             with writing_to(folder):
+                firsts = known.seen.add([row.url for row in block if row])
                 repeats = writer.write(block, firsts)
             if repeats and keep:
                 keep(repeats)

@@ -1,6 +1,7 @@
-"""Which URLs were seen before, and where: in memory, under 24 bytes for each of many."""
+"""Which URLs were seen before, and where: 20 bytes for each of many, most of it in files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .urls import digest
@@ -19,12 +20,14 @@ FEW = 10_000
 class SeenUrls:
     """The URLs seen so far, equal in the sense of ``urls.normal_form``, numbered from 0 as they came.
 
-    It keeps 128-bit BLAKE2b digests. Measured with distinct URLs, as growth of the process at its peak:
-    29 MB for a million URLs, 230 MB for ten. For two different URLs to be taken for equal, the chance is
-    1 in 10^24 in a list of 10 million.
+    It keeps 128-bit BLAKE2b digests. For two different URLs to be taken for equal, the chance is 1 in 10^24
+    in a list of 10 million. Beyond a million URLs the memory stays what it is: what is more goes to files
+    without a name in ``folder`` (or where the system has such files). ``add`` raises OSError when they
+    cannot be written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._few: dict[bytes, int] = {}
         self._many: DigestTable | None = None
 
@@ -52,7 +55,7 @@ class SeenUrls:
         if self._many is None:
             from .digesttable import DigestTable
 
-            self._many = DigestTable()
+            self._many = DigestTable(self._folder)
             self._many.add_all(list(self._few))
             self._few = {}
         return self._many

@@ -1,17 +1,33 @@
 """The parts of scripts/bench, each on next to nothing, so that they still work when they are needed."""
 
+import io
 import re
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
 
+import imagehash
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "lib"))
 
 import bench
-from bench import dedup, downloaders, everything, latency, plots, read, report, tables
+from bench import (
+    dataset,
+    dedup,
+    downloaders,
+    everything,
+    growth,
+    latency,
+    plots,
+    read,
+    report,
+    tables,
+    workspace,
+)
+from bench.composites import Composites
 from bench.downloaders import Assignment
 from bench.measure import Run, command, compare
 from bench.peers import MissingPeer, PythonPeer, those_there, tool
@@ -72,6 +88,40 @@ def test_photographs_are_made_once_and_come_round_again(tmp_path):
     assert 50_000 < photos.size(2) < 100_000
     assert len({*photos.urls("http://a", 5)}) == 5
     assert len({*photos.bodies(5)}) == 5
+
+
+def test_composites_differ_and_every_tenth_is_a_copy(tmp_path):
+    bodies = [*Composites.ensure(tmp_path, 5).bodies(20)]
+    hashes = [imagehash.phash(Image.open(io.BytesIO(body))) for body in bodies]
+    assert len({*bodies}) == 20
+    assert hashes[9] == hashes[4]
+    assert hashes[19] == hashes[14]
+    assert len({str(each) for each in hashes}) == 18
+
+
+def test_a_dataset_goes_through_every_pass(tmp_path):
+    job = Composites.ensure(tmp_path, 2).fill_job(tmp_path / "job", 10)
+    ours = dataset.Ours(job, 10, workers=1)
+    runs = compare([ours.hash()], 1) | compare([ours.reduce()], 1)
+    assert runs[ours.name][0].outcomes["kept"] == 4
+    (exported,) = compare([ours.export()], 1)[ours.name]
+    assert exported.count == 10
+    assert len([*tmp_path.glob("out/*/*.jpg")]) == 4
+
+
+def test_a_disk_without_room_is_told_before_it_is_filled(tmp_path):
+    with pytest.raises(CommandFailed, match=r"This takes 1000000000.0 GB .* has room for"):
+        workspace.check_room(tmp_path, 1e9, 1)
+
+
+def test_a_workspace_is_gone_afterwards(tmp_path):
+    with workspace.workspace(tmp_path / "work") as work:
+        for number in range(3):
+            (work / "out" / str(number)).mkdir(parents=True)
+            (work / "out" / str(number) / "file").touch()
+        (work / "link").symlink_to(tmp_path)
+    assert not work.exists()
+    assert tmp_path.exists()
 
 
 def test_a_missing_tool_is_left_out_and_named(capsys):
@@ -152,14 +202,14 @@ def test_a_record_comes_back_as_it_was_saved(tmp_path, table):
 
 
 def test_tables_tell_medians_spread_and_ratios(table):
-    lines = tables.text(table).splitlines()
+    lines = tables.text(tables.plain(table)).splitlines()
     assert re.split(r" {2,}", lines[0]) == ["a case", "images/s", "MB/s", "CPU us/image", *MEMORY, "ratio"]
     assert lines[2].split() == ["runner", "4", "(2-5)", "4", "75,000", "25", "2", "8", "0.75", "(0.50-1.00)"]
-    assert tables.markdown(table).splitlines()[1] == "|---|---:|---:|---:|---:|---:|---:|---:|"
+    assert tables.markdown(tables.plain(table)).splitlines()[1] == "|---|---:|---:|---:|---:|---:|---:|---:|"
 
 
 def test_tables_of_the_same_contenders_become_one(table):
-    assert tables.by_case([table, table]).splitlines() == [
+    assert tables.markdown(tables.by_case([table, table])).splitlines() == [
         "|  | first, images/s | runner, images/s | runner / first |",
         "|---|---:|---:|---:|",
         "| a case | 5 | 4 | 0.75 (0.50-1.00) |",
@@ -173,15 +223,56 @@ def test_who_is_ahead_of_runner_is_said(table):
     assert tables.ahead(Table("", "image", {"bare loop": [FAST], "runner": [SLOW]})) == ""
 
 
+def taken(count: int, seconds: float, megabytes: float = 10.0) -> list[Run]:
+    return [Run(count, seconds, seconds / 2, 0.0, megabytes, 2 * megabytes)]
+
+
 def test_sizes_become_columns_and_a_growth():
+    start = {"1": taken(1, 1.0), "10": taken(10, 1.5), "20": taken(20, 3.0), "100": taken(100, 12.0)}
+    quick = {"1": taken(1, 1.0), "10": taken(10, 1.0), "100": taken(100, 1.1)}
+    found = [Table("start", "URL", start), Table("status", "URL", quick)]
+    assert growth.costs(found) == [
+        ["wall / CPU", "to start", "10", "20", "100", "growth", "without the start"],
+        [
+            "start",
+            "1.00 / 0.50 s",
+            "150,000.0 / 75,000.0 us",
+            "150,000.0 / 75,000.0 us",
+            "120,000.0 / 60,000.0 us",
+            "0.80",
+            "1.10 from 20",
+        ],
+        [
+            "status",
+            "1.00 / 0.50 s",
+            "100,000.0 / 50,000.0 us",
+            "",
+            "11,000.0 / 5,500.0 us",
+            "0.11",
+            "start prevails",
+        ],
+    ]
+
+
+def test_memory_is_held_against_its_limits():
     found = [
-        Table("start", "URL", {"10": [FAST], "20": [Run(20, 6.0, 1.0, 40.0)]}),
-        Table("download", "URL", {"10": [SLOW]}),
+        Table("start", "URL", {"1": taken(1, 1.0), "10": taken(10, 1.0, 60.0)}),
+        Table("hash", "URL", {"1": taken(1, 1.0), "10": taken(10, 1.0, 60.5)}),
+        Table("dedup", "URL", {"10": [Run(10, 1.0, 1.0, 999.0)]}),
     ]
-    assert tables.by_size(found).splitlines()[2:] == [
-        "| start | 200,000 / 50,000 us, 30 MB | 300,000 / 50,000 us, 40 MB | 1.50 |",
-        "| download | 400,000 / 100,000 us, 15 MB |  |  |",
+    assert growth.memory(found)[1:] == [
+        ["start", "10 / 20", "60 / 120", "150 / 120", "within"],
+        ["hash", "10 / 20", "60 / 121", "150 / 120", "over"],
+        ["dedup", "", "999 / 0", "1,000 / 120", "within"],
     ]
+
+
+def test_a_curve_is_carried_on():
+    few, many = Run(100, 1.0, 60.0, 1_000.0), Run(1_000, 1.0, 600.0, 10_000.0)
+    assert growth.extrapolated(Table("", "hash", {"a": [few], "b": [many]}), 2_000) == (
+        "Processor time grows as the 1.00th power of the number, memory by 10000000 bytes for each. "
+        "By this curve 2,000 take 20 minutes and 20 GB."
+    )
 
 
 def test_the_page_is_written_from_the_results(tmp_path, table):
@@ -196,7 +287,7 @@ def test_the_page_is_written_from_the_results(tmp_path, table):
     written = page.read_text()
     assert "old" not in written
     assert "`scripts/bench download` · 2 rounds" in written
-    assert tables.markdown(table) in written
+    assert tables.markdown(tables.plain(table)) in written
     assert written.startswith("Before\n")
     assert written.endswith("\nAfter\n")
     assert sorted(file.name for file in (docs / "benchmarks").iterdir()) == ["download.json", "download.png"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import digesttable
 from runner.engine.items import Key
 from runner.errors import DiskFullError, JobError, ListError, StoreError
 from runner.manifest import Known, Repeat, Row, manifest_file, read_head, read_rows, write_manifests
@@ -106,6 +107,15 @@ def test_repeats_with_columns_are_told_with_the_item_and_the_line(tmp_path: Path
     more = [Row("http://a/9", {"n": 3}), Row("http://a/3#x", {"n": 4}), Row("http://a/9", {"n": 5})]
     write_manifests(more, tmp_path, 2, known, kept.extend)
     assert kept[1:] == [Repeat(Key(1, 0), 7, {"n": 4}), Repeat(Key(2, 0), 8, {"n": 5})]
+
+
+def test_no_place_for_many_urls_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digesttable, "_FILED_FROM", 2)
+    with pytest.raises(StoreError, match="Cannot write manifests to"):
+        write_manifests(map(row, range(20_000)), tmp_path, 100_000, Known(tmp_path / "gone"))
+    assert manifests(tmp_path) == []
 
 
 @pytest.mark.parametrize("lines", [[], [None, None]])

@@ -1,8 +1,11 @@
 import random
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from runner import digesttable
 from runner.digesttable import DigestTable
 from runner.seen import FEW, NEW, SeenUrls
 
@@ -72,3 +75,21 @@ def test_memory_is_under_24_bytes_per_digest() -> None:
         tracemalloc.stop()
     assert len(digests) == 1_000_000
     assert peak < 24 * len(digests)
+
+
+def test_of_many_digests_most_are_in_files_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digesttable, "_FILED_FROM", 256)
+    generator = np.random.default_rng(6)
+    digests = DigestTable(tmp_path)
+    blocks = [generator.integers(0, 2**64, size=(2, 2_000), dtype=np.uint64) for _ in range(150)]
+    tracemalloc.start()
+    try:
+        assert all((digests.add(*block) == NEW).all() for block in blocks)
+        held, _ = tracemalloc.get_traced_memory()
+        assert digests.add(*blocks[70]).tolist() == list(range(140_000, 142_000))
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(digests)
+    assert list(tmp_path.iterdir()) == []

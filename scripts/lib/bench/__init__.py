@@ -73,6 +73,8 @@ def answer(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     record = Record.of(options.question, arguments, load, findings)
     for grid in report.grids(record):
         print("\n" + tables.text(grid))
+    for sentence in report.extrapolated(record):
+        print("\n" + sentence)
     file = options.json or RESULTS / f"{options.question}.json"
     record.save(file)
     print(f"\nWritten to {file}", flush=True)

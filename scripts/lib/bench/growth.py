@@ -1,5 +1,6 @@
 """What one thing costs, by their number: does that stay what it is, and is memory within its limits?"""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -44,6 +45,24 @@ def memory(found: Sequence[Table]) -> Grid:
             ]
         )
     return rows
+
+
+def extrapolated(table: Table, count: int) -> str:
+    """What so many would take in one process, if what was measured goes on: one sentence."""
+    names = [*table.runs]
+    few, many = table.runs[names[0]], table.runs[names[-1]]
+    power = math.log(_cpu_seconds(many) / _cpu_seconds(few)) / math.log(many[0].count / few[0].count)
+    minutes = _cpu_seconds(many) * (count / many[0].count) ** power / 60
+    each = (_peak(many) - _peak(few)) / (many[0].count - few[0].count)
+    gigabytes = (_peak(many) + each * (count - many[0].count)) / 1000
+    return (
+        f"Processor time grows as the {power:.2f}th power of the number, memory by {each * 1e6:.0f} bytes "
+        f"for each. By this curve {count:,} take {minutes:,.0f} minutes and {gigabytes:,.0f} GB."
+    )
+
+
+def _peak(runs: Sequence[Run]) -> float:
+    return statistics.median(run.peak_mb for run in runs)
 
 
 def _sizes(found: Sequence[Table]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import growth, plots, tables
+from .dedup import MANY
 from .results import Record, Table
 from .tables import Grid
 
@@ -52,6 +53,7 @@ def section(record: Record, folder: Path) -> str:
             *plotted(record, folder),
             *map(tables.markdown, grids(record)),
             *others_ahead(record),
+            *extrapolated(record),
         ]
     )
 
@@ -69,6 +71,13 @@ def others_ahead(record: Record) -> Iterator[str]:
     if found:
         yield "Ahead of runner:"
         yield "\n".join(found)
+
+
+def extrapolated(record: Record) -> Iterator[str]:
+    """How the dedup would go on, where there are sizes to go by."""
+    for table in record.findings.tables if record.question == "dedup" else ():
+        if table.title == MANY and len(table.runs) > 1:
+            yield growth.extrapolated(table, 100_000_000)
 
 
 def conditions(record: Record) -> str:

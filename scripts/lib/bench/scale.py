@@ -6,7 +6,6 @@ takes to start.
 """
 
 import argparse
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from .growth import START
 from .measure import PROGRAMS, Run, Runs, measure, program
 from .results import Findings, Table
 from .synthetic import ensure_hashes
-from .workspace import check_room, room, workspace
+from .workspace import check_room, remove, room, workspace
 
 STAGES = ("start", "download", "status", "resume", "hash", "dedup", "export")
 QUIET = ("--no-progress",)
@@ -95,7 +94,7 @@ class ScaledJob:
         if download:
             yield "download", self._runner("resume", *QUIET)
         else:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(self._folder)
             fill(self._folder, self._urls, repeat(self._body, self._count))
         yield "status", self._runner("status")
         yield "resume", self._runner("resume", *QUIET)
@@ -105,8 +104,8 @@ class ScaledJob:
             yield "export", self._runner("export", self._out, *ALL, *QUIET)
 
     def remove(self) -> None:
-        shutil.rmtree(self._folder)
-        shutil.rmtree(self._out, ignore_errors=True)
+        remove(self._folder)
+        remove(self._out)
 
     def _runner(self, word: str, *words: str | Path) -> Callable[[], Run]:
         return self._command(*RUNNER, word, self._folder, *words)

@@ -1,4 +1,4 @@
-"""Made-up hash records: as many as wanted, in a minute, and as alike as those of a crawl."""
+"""Made-up hash records: as many as wanted, a million in some seconds, and as alike as those of a crawl."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,12 +25,13 @@ def ensure_hashes(folder: Path, count: int) -> Path:
     print(f"Making {count:,} hash records in {hashes} (once) ...", flush=True)
     unfinished = hashes.with_suffix(".unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
-    records = _records(count)
+    rng = np.random.default_rng(count)
+    phash = _hashes(rng, count)
     for shard, start in enumerate(range(0, count, SHARD_SIZE)):
         path = shard_file(unfinished, shard)
         path.unlink(missing_ok=True)
+        rows = _records(rng, phash[start : start + SHARD_SIZE])
         with ShardFile(path) as file:
-            rows = records[start : start + SHARD_SIZE]
             file.append(Result(Key(shard, i), Mark(DONE), row.tobytes()) for i, row in enumerate(rows))
     return unfinished.rename(hashes)
 
@@ -38,15 +39,16 @@ def ensure_hashes(folder: Path, count: int) -> Path:
 def write_phashes(folder: Path, count: int) -> Path:
     """The pHashes of as many records in a file, one a line, for tools that cannot read a job."""
     file = folder / f"hashes-{count}.txt"
-    file.write_text("".join(f"{phash:016x}\n" for phash in _records(count)["phash"].tolist()))
+    rng = np.random.default_rng(count)
+    file.write_text("".join(f"{phash:016x}\n" for phash in _hashes(rng, count).tolist()))
     return file
 
 
-def _records(count: int) -> npt.NDArray[np.void]:
-    rng = np.random.default_rng(count)
-    phash = _hashes(rng, count)
+def _records(rng: np.random.Generator, phash: Hashes) -> npt.NDArray[np.void]:
+    """What the hash pass would have found, around these pHashes."""
+    count = len(phash)
     records = np.zeros(count, dtype=RECORD)
-    records["phash"] = rng.permutation(phash)
+    records["phash"] = phash
     records["sha256"] = rng.integers(0, 2**64, (count, 4), dtype=np.uint64)
     records["width"] = rng.integers(90, 2000, count)
     records["height"] = rng.integers(120, 2000, count)
@@ -57,11 +59,12 @@ def _records(count: int) -> npt.NDArray[np.void]:
 
 
 def _hashes(rng: np.random.Generator, count: int) -> Hashes:
-    """Half of the bits of each are set, as in the hash of a photograph."""
+    """In any order; half of the bits of each are set, as in the hash of a photograph."""
     originals = np.concatenate(list(_random(rng, count - round(count * DUPLICATES))))
     copied = rng.choice(originals, count - len(originals))
-    swapped = [_swap(rng, part, k % 3) for k, part in enumerate(np.array_split(copied, 30))]
-    return np.concatenate([originals, *swapped])
+    parts = 3 * max(10, len(copied) // BLOCK)
+    swapped = [_swap(rng, part, k % 3) for k, part in enumerate(np.array_split(copied, parts))]
+    return rng.permutation(np.concatenate([originals, *swapped]))
 
 
 def _random(rng: np.random.Generator, count: int) -> Iterator[Hashes]:

@@ -2,24 +2,39 @@
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from tools.driver import CommandFailed
 
+DELETED_AT_ONCE = 8
 SPARE = 1.1  # so many times what is needed must be free
 
 
 @contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
     """A new, empty folder, which is gone afterwards."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     folder.mkdir(parents=True)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder, if it is there, with all that is in it: millions of files, perhaps.
+
+    Several at a time, since a disk that is told of every file that goes may take a millisecond for each.
+    """
+    if folder.exists():
+        innermost = [path for path, folders, _ in os.walk(folder) if not folders]
+        with ThreadPoolExecutor(DELETED_AT_ONCE) as pool:
+            deque(pool.map(shutil.rmtree, innermost), maxlen=0)
+        shutil.rmtree(folder, ignore_errors=True)  # which may have been the innermost
 
 
 def check_room(folder: Path, gigabytes: float, files: int) -> None:
