@@ -104,7 +104,9 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--json", type=Path, metavar="FILE", help=f"(default: bench/results/{name}.json)"
         )
-    about = "Every question whose answer is a speed, one after the other (two hours, or 15 minutes)."
+    about = (
+        "Every question whose answer is a speed, one after the other (three and a half hours, or 15 minutes)."
+    )
     command = commands.add_parser("all", help=about, description=about)
     command.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds")
     command = commands.add_parser("report", help=report.__doc__, description=report.__doc__)

@@ -11,9 +11,10 @@ from .tables import Grid
 START = "1"
 """The runs over a single thing: what it takes to start."""
 
-# Megabytes of the parent and of the largest worker. The dedup works on all hashes at once, in one process.
+# Megabytes of the parent and of the largest worker. The dedup, with which an export begins, works on all
+# hashes at once, in one process.
 LIMITS = (150, 120)
-OTHER_LIMITS = {"dedup": (1000, 120)}
+DEDUP_LIMITS = (1000, 120)
 
 
 def costs(found: Sequence[Table]) -> Grid:
@@ -32,7 +33,7 @@ def memory(found: Sequence[Table]) -> Grid:
     sizes = [START, *_sizes(found)]
     rows = [["MB of parent / worker", *sizes, "limits", ""]]
     for table in found:
-        limits = OTHER_LIMITS.get(table.title, LIMITS)
+        limits = DEDUP_LIMITS if table.title in ("dedup", "export") else LIMITS
         largest = [_megabytes(table.runs.get(size, [])) for size in sizes]
         last = next(each for each in reversed(largest) if each)
         within = all(used <= limit for used, limit in zip(last, limits, strict=True))

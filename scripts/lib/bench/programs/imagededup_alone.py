@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 def hasher() -> Any:
     """Its ``PHash``; passed over are only the ``__init__`` of two packages, which import the network."""
     logging.disable(logging.INFO)
+    warnings.simplefilter("ignore", RuntimeWarning)  # that it needs fewer options than it has
     spec = importlib.util.find_spec("imagededup")
     assert spec is not None
     assert spec.origin is not None
