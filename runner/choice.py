@@ -28,6 +28,14 @@ MIN_CONTRAST = 10.0
 MIN_LEVELS = 48
 
 RECORD = np.dtype(RECORD_FIELDS)
+# What is kept of each: type and shape.
+COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "key": (np.uint64, ()),
+    "pixels": (np.int32, ()),
+    "sha256": (np.uint64, (4,)),
+    "phash": (np.uint64, ()),
+    "photo": (np.bool_, ()),
+}
 
 Mask = npt.NDArray[np.bool_]
 # A sha256 in each row: four words in the order of the bytes.
@@ -100,17 +108,25 @@ def decide(
 
 
 def _load(hashes: Path, shards: Sequence[int], filters: Filters) -> tuple[Images, Sums, dict[str, int]]:
-    parts = [_columns(np.empty(0, dtype=np.uint64), np.empty(0, dtype=RECORD))]
+    # Where there is no file, nothing of the shard was stored.
+    files = {shard: path for shard in shards if (path := shard_file(hashes, shard)).exists()}
+    # More than there are. The pages that stay untouched cost nothing, and parts to be joined in the end would
+    # cost everything twice: the small pieces of memory that they are do not go back to the system.
+    room = sum(path.stat().st_size for path in files.values()) // RECORD.itemsize
+    columns: dict[str, npt.NDArray[Any]] = {
+        name: np.empty((room, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
+    }
     dropped = dict.fromkeys(filters.limits(), 0)
-    for shard in shards:
-        path = shard_file(hashes, shard)
-        if path.exists():  # otherwise nothing of this shard was stored
-            check_readable(path)
-            keys, records = _read(path, shard)
-            passing = _filter(records, filters, dropped)
-            parts.append(_columns(keys[passing], records[passing]))
-    # Column by column, dropping the parts: two copies of everything would be the peak of the whole pass.
-    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    count = 0
+    for shard, path in files.items():
+        check_readable(path)
+        keys, records = _read(path, shard)
+        passing = _filter(records, filters, dropped)
+        part = slice(count, count + int(np.count_nonzero(passing)))
+        for name, values in _columns(keys[passing], records[passing]).items():
+            columns[name][part] = values
+        count = part.stop
+    columns = {name: column[:count] for name, column in columns.items()}
     sums = columns.pop("sha256")
     return Images(**columns), sums, dropped
 
@@ -148,8 +164,8 @@ def _columns(keys: npt.NDArray[np.uint64], records: npt.NDArray[np.void]) -> dic
     phash = records["phash"].astype(np.uint64)
     return {
         "key": keys,
-        "pixels": (records["width"] * records["height"]).astype(np.int32),
-        "sha256": records["sha256"].astype(np.uint64),
+        "pixels": records["width"] * records["height"],
+        "sha256": records["sha256"],
         "phash": phash,
         "photo": (np.bitwise_count(phash) == PHOTO_BITS)
         & (records["contrast"] >= MIN_CONTRAST)

@@ -228,30 +228,28 @@ def taken(count: int, seconds: float, megabytes: float = 10.0) -> list[Run]:
 
 
 def test_sizes_become_columns_and_a_growth():
-    start = {"1": taken(1, 1.0), "10": taken(10, 1.5), "20": taken(20, 3.0), "100": taken(100, 12.0)}
-    quick = {"1": taken(1, 1.0), "10": taken(10, 1.0), "100": taken(100, 1.1)}
-    found = [Table("start", "URL", start), Table("status", "URL", quick)]
-    assert growth.costs(found) == [
-        ["wall / CPU", "to start", "10", "20", "100", "growth", "without the start"],
+    start = {"1": taken(1, 1.0), "10": taken(10, 1.0), "20": taken(20, 3.0), "100": taken(100, 12.0)}
+    quick = {"1": taken(1, 1.0), "10": taken(10, 1.0), "20": taken(20, 1.1), "100": taken(100, 12.0)}
+    short = {"1": taken(1, 1.0), "10": taken(10, 2.0), "100": taken(100, 22.0)}
+    found = [Table(name, "URL", runs) for name, runs in {"a": start, "b": quick, "c": short}.items()]
+    assert growth.costs(found)[:2] == [
+        ["wall / CPU", "to start", "10", "20", "100", "growth", "of further ones"],
         [
-            "start",
-            "1.00 / 0.50 s",
-            "150,000.0 / 75,000.0 us",
-            "150,000.0 / 75,000.0 us",
-            "120,000.0 / 60,000.0 us",
-            "0.80",
-            "1.10 from 20",
-        ],
-        [
-            "status",
+            "a",
             "1.00 / 0.50 s",
             "100,000.0 / 50,000.0 us",
-            "",
-            "11,000.0 / 5,500.0 us",
-            "0.11",
-            "start prevails",
+            "150,000.0 / 75,000.0 us",
+            "120,000.0 / 60,000.0 us",
+            "1.20",
+            "0.56",
         ],
     ]
+    assert [row[-2:] for row in growth.costs(found)[2:]] == [["1.20", "start prevails"], ["1.10", ""]]
+
+
+def test_one_size_has_no_growth():
+    (_, row) = growth.costs([Table("start", "URL", {"10": taken(10, 1.0)})])
+    assert row == ["start", "", "100,000.0 / 50,000.0 us", "", ""]
 
 
 def test_memory_is_held_against_its_limits():

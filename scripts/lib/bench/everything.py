@@ -1,6 +1,6 @@
 """Which sizes `scripts/bench all` asks its questions in."""
 
-# About 15 minutes on two cores, and about three and a half hours. The order is that of the questions in the docs.
+# About 15 minutes on two cores, and about three and a half hours, in the order of the docs.
 SIZES = {
     "quick": {
         "download": ["--urls", "8000", "--rounds", "3"],

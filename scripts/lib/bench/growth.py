@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .measure import Run
 from .results import Table
@@ -20,11 +21,11 @@ DEDUP_LIMITS = (1000, 120)
 def costs(found: Sequence[Table]) -> Grid:
     """A row for each table: wall and processor time for each thing, by their number, and the growth."""
     sizes = _sizes(found)
-    rows = [["wall / CPU", "to start", *sizes, "growth", "without the start"]]
+    rows = [["wall / CPU", "to start", *sizes, "growth", "of further ones"]]
     for table in found:
         start = table.runs.get(START, [])
         cells = [_cost(table.runs.get(size, [])) for size in sizes]
-        rows.append([table.title, _told(start), *cells, _growth(table), _growth_without_start(table)])
+        rows.append([table.title, _told(start), *cells, _growth(table), _growth_of_further(table)])
     return rows
 
 
@@ -83,31 +84,31 @@ def _cost(runs: Sequence[Run]) -> str:
 
 def _growth(table: Table) -> str:
     """Of the wall time for each, from the smallest number to the largest."""
-    few, many = _ends(table)
-    return f"{_each(many) / _each(few):.2f}" if few is not many else ""
+    sizes = _measured(table)
+    return f"{_further([], sizes[-1]) / _further([], sizes[0]):.2f}" if len(sizes) > 1 else ""
 
 
-def _growth_without_start(table: Table) -> str:
-    """The same without what a single one takes, from the smallest number that takes twice as long as that.
+def _growth_of_further(table: Table) -> str:
+    """The same for those that one size has more than the one before, so that the start drops out.
 
-    With fewer the start is most of it, and the difference of two figures that are nearly the same says
-    nothing.
+    Sizes between which the time hardly grows are passed over: there the difference says nothing.
     """
-    start = _seconds(table.runs.get(START, []))
-    _, many = _ends(table)
-    for size, runs in table.runs.items():
-        if size != START and _seconds(runs) >= 2 * start and runs is not many:
-            return f"{_each(many, start) / _each(runs, start):.2f} from {size}"
-    return "start prevails" if start else ""
+    pairs = [*pairwise(_measured(table))]
+    if len(pairs) < 2:
+        return ""
+    telling = [pair for pair in pairs if _seconds(pair[1]) >= 1.5 * _seconds(pair[0])]
+    if telling[:1] in ([], pairs[-1:]):
+        return "start prevails"
+    return f"{_further(*pairs[-1]) / _further(*telling[0]):.2f}"
 
 
-def _ends(table: Table) -> tuple[Sequence[Run], Sequence[Run]]:
-    measured = [runs for size, runs in table.runs.items() if size != START]
-    return measured[0], measured[-1]
+def _measured(table: Table) -> list[Sequence[Run]]:
+    return [runs for size, runs in table.runs.items() if size != START]
 
 
-def _each(runs: Sequence[Run], start: float = 0.0) -> float:
-    return (_seconds(runs) - start) / runs[0].count
+def _further(few: Sequence[Run], many: Sequence[Run]) -> float:
+    """Seconds for each that the second have more."""
+    return (_seconds(many) - _seconds(few)) / (many[0].count - (few[0].count if few else 0))
 
 
 def _seconds(runs: Sequence[Run]) -> float:
