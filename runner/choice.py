@@ -95,7 +95,7 @@ def decide(
     everyone = np.arange(len(images), dtype=POSITION)
     nobody = everyone[:0]
     if selection.dedup == "none":
-        return Choice(images, everyone, nobody, nobody, sums[:0]), filtered
+        return Choice(images, everyone, nobody, nobody, sums[:0].copy()), filtered
     walk = np.lexsort((images.key, -images.pixels, ~np.isin(images.key, frozen))).astype(POSITION)
     same, by_sha256 = _first_of_equal(walk, [sums[:, word] for word in range(4)])
     if selection.dedup != "bytes":
