@@ -14,8 +14,10 @@ from .measure import Contender, Run, compare, program
 from .peers import IMAGEDEDUP, those_there
 from .results import Findings, Table
 from .synthetic import ensure_hashes, write_phashes
+from .workspace import check_room
 
 MANY = "many hashes"
+BYTES = 180  # of a hash on the disk, and in the table
 # imagededup's searches, and how many hashes each takes in about half a minute.
 SEARCHES = {"bktree": 3_000, "brute_force_cython": 10_000}
 
@@ -27,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[1e6, 5e6],
         metavar="N",
-        help="for runner (1e6 5e6); 1e7 take 1.5 GB of memory and 1.3 GB of disk, 2e7 twice that",
+        help="for runner (1e6 5e6); 2e7 take 3 GB of memory and 4 GB of disk",
     )
     add_numbers(parser, radius=(4, "in bits"), rounds=(3, ""))
     parser.add_argument("--alone", action="store_true", help="without imagededup")
@@ -51,6 +53,7 @@ def _beside_imagededup(options: argparse.Namespace, folder: Path) -> Iterator[Ta
 def _alone(options: argparse.Namespace, folder: Path) -> Table:
     """The first is the fewest: the ratios tell how flat the time for each is."""
     counts = [int(count) for count in sorted(options.hashes)]
+    check_room(folder, sum(counts) * BYTES / 1e9, 0)
     contenders = [runner(f"runner, {count:,}", folder, count, options.radius) for count in counts]
     return Table(MANY, "hash", compare(contenders, options.rounds))
 
