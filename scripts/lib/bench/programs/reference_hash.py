@@ -6,7 +6,9 @@ thrown away. With ``decode`` not even the hash is made.
 
 import multiprocessing
 import sys
+from collections.abc import Callable
 from io import BytesIO
+from operator import methodcaller
 from pathlib import Path
 
 from PIL import Image
@@ -34,7 +36,7 @@ def indices(file: Path) -> list[int]:
 
 
 def look_at(work: list[tuple[Path, list[int]]], what: str) -> None:
-    look = Image.Image.load
+    look: Callable[[Image.Image], object] = methodcaller("load")
     if what == "phash":
         import imagehash  # brings scipy, which the decoder does without
 
