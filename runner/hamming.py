@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -196,8 +196,8 @@ class _Search:
     def _agreeing(self, rows: Positions, others: Positions, mask: np.uint64) -> Iterator[Pairs]:
         """The near pairs among those that agree in all bits of the mask."""
         itself = rows is others
-        rows = rows[np.argsort(self._left[rows] & mask)]
-        others = rows if itself else others[np.argsort(self._right[others] & mask)]
+        rows = rows[_order(self._left[rows], mask)]
+        others = rows if itself else others[_order(self._right[others], mask)]
         runs = self._runs(rows, others, mask)
         long = runs.high - runs.low > LONG_RUN
         for run in np.flatnonzero(long):
@@ -260,6 +260,30 @@ def _within(one: Hashes | np.uint64, other: Hashes, radius: int) -> npt.NDArray[
     """The one place where hashes are compared, one with one."""
     near: npt.NDArray[np.bool_] = np.bitwise_count(one ^ other) <= radius
     return near
+
+
+def _order(hashes: Hashes, mask: np.uint64) -> Positions:
+    """Positions of the hashes, ascending by their bits of the mask.
+
+    A radix sort: half of the time of numpy's sort of 64 bits, since a choice of blocks is 20 to 40 bits.
+    """
+    order: Positions = np.arange(len(hashes))
+    for word in _words(hashes, mask):
+        order = order[np.argsort(word[order], kind="stable")]
+    return order
+
+
+def _words(hashes: Hashes, mask: np.uint64) -> Iterator[npt.NDArray[np.uint16]]:
+    """The bits of the mask, gathered into as few words of 16 as there need be, the lowest first."""
+    octets = hashes.astype("<u8").view(np.uint8).reshape(-1, 8)
+    every_octet = np.arange(256)
+    bits = [bit for bit in range(64) if int(mask) >> bit & 1]
+    for start in range(0, len(bits), 16):
+        word = np.zeros(len(hashes), dtype=np.uint16)
+        for octet, places in groupby(enumerate(bits[start : start + 16]), lambda each: each[1] // 8):
+            gathered = sum((every_octet >> bit % 8 & 1) << place for place, bit in places)
+            word |= np.asarray(gathered, dtype=np.uint16)[octets[:, octet]]
+        yield word
 
 
 def _sample(hashes: Hashes) -> Hashes:
