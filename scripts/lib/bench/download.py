@@ -19,17 +19,17 @@ from .results import Findings, Table
 SHARES: dict[str, tuple[Callable[[Assignment], Contender], int]] = {
     "bare": (downloaders.bare_loop, 1),
     "curl-transport": (partial(downloaders.runner, transport="curl"), 1),
-    "requests-transport": (partial(downloaders.runner, transport="requests"), 2),
+    "requests-transport": (partial(downloaders.runner, transport="requests"), 4),
     "curl": (downloaders.curl, 1),
-    "wget": (downloaders.wget, 4),
-    "aria2c": (downloaders.aria2c, 4),
-    "img2dataset": (downloaders.img2dataset, 2),
-    "original": (downloaders.original, 8),
+    "wget": (downloaders.wget, 8),
+    "aria2c": (downloaders.aria2c, 20),
+    "img2dataset": (downloaders.img2dataset, 6),
+    "original": (downloaders.original, 30),
 }
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    add_numbers(parser, urls=(20_000, "images; slow tools get a part of them"), rounds=(5, ""))
+    add_numbers(parser, urls=(60_000, "images; slow tools get a part of them"), rounds=(3, ""))
     parser.add_argument("--only", choices=SHARES, nargs="+", help="only these rows, and the bare loop")
 
 

@@ -3,7 +3,7 @@
 # About 15 minutes on two cores, and about three and a half hours, in the order of the docs.
 SIZES = {
     "quick": {
-        "download": ["--urls", "8000", "--rounds", "3"],
+        "download": ["--urls", "20000"],
         "latency": ["--seconds", "2", "--rounds", "3"],
         "tls": ["--urls", "1000", "--rounds", "3"],
         "hosts": ["--urls", "5000", "--rounds", "1"],
