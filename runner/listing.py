@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .columns import merge
+from .deduptable import DedupTable
 from .download import FetchDetail
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Key, Mark
@@ -99,8 +100,6 @@ def _findings(folder: JobFolder, checkpoint: Checkpoint, shard: int) -> dict[int
     for index, record in read_payloads(path, sorted(hashed)) if path.exists() else ():
         found[index] = _finding(hashed[index], Fingerprint.unpack(record))
     if folder.dedup.exists():
-        from .dedup import DedupTable  # brings numpy: not for every ls
-
         with DedupTable(folder.dedup) as table:
             for index, key in table.duplicates(shard).items():
                 if index in found:

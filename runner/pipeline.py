@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .config import JobConfig, check_workers
+from .deduptable import DedupTable, Reduction
 from .engine.items import DONE
 from .engine.soundness import check
 from .engine.stop import Stop
@@ -23,7 +24,6 @@ from .status import Status, read_status
 
 if TYPE_CHECKING:
     from .clusters import Cluster
-    from .dedup import Reduction
     from .download import DownloadStage
     from .export.card import Settings
     from .export.formats import Plan
@@ -44,7 +44,7 @@ class ExportReport(NamedTuple):
     """
 
     undecodable: dict[str, int]
-    reduction: "Reduction"
+    reduction: Reduction
     wanted: int
     exported: "Exported | None"
 
@@ -179,10 +179,9 @@ class Job:
         output: "Output",
         planned: "Plan",
         settings: "Settings",
-        reduction: "Reduction",
+        reduction: Reduction,
     ) -> "Exported":
         """Write what was chosen."""
-        from .dedup import DedupTable
         from .export.card import Origin, card, write_card
         from .export.contents import Contents
         from .export.kept import Kept

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .deduptable import DedupTable
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE
 from .engine.lock import is_locked
@@ -90,8 +91,6 @@ def _hash_counts(checkpoint: Checkpoint | None, stored: int) -> dict[str, int] |
 def _dedup_counts(folder: JobFolder) -> dict[str, int] | None:
     if not folder.dedup.exists():
         return None
-    from .dedup import DedupTable  # brings numpy: not for every status
-
     with DedupTable(folder.dedup) as table:
         counts = table.counts()
     return {"unique": counts.unique, "duplicates": counts.duplicates}

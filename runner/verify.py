@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import repeats
+from .deduptable import DedupTable
 from .engine.checkpoint import Checkpoint
 from .engine.items import DONE, Key, Mark, Result
 from .engine.notes import NotesCopy
@@ -170,8 +171,6 @@ def _shard_file_problem(path: Path) -> str | None:
 
 
 def _dedup_problem(path: Path) -> str | None:
-    from .dedup import DedupTable  # brings numpy: not for every command
-
     with DedupTable(path) as table:
         return table.problem()
 

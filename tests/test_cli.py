@@ -397,35 +397,37 @@ def test_an_output_that_takes_nothing_is_named(job, tmp_path, command):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["status", "cats"]], ids=str)
-def test_to_look_loads_nothing_that_works(job, tmp_path, arguments):
-    """What fetches, decodes, reads lists, runs workers or draws a bar is slow to load."""
+def modules_of(folder: Path, *arguments: str) -> set[str]:
+    """What a command has loaded when it ends."""
     code = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
     code += "from runner.cli import main; main(sys.argv[1:])"
     run = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     loaded = set(run.stderr.split())
     assert "runner.cli.main" in loaded
-    slow = {
-        "numpy",
-        "scipy",
-        "PIL",
-        "imagehash",
-        "pycurl",
-        "requests",
-        "certifi",
-        "pyarrow",
-        "fsspec",
-        "tqdm",
-    }
+    return loaded
+
+
+@pytest.fixture
+def exported(cli, job) -> str:
+    """A job with a dedup table, and nothing left to do."""
+    assert cli("export", job, "jpegs", "--workers", 0)[0] == 0
+    return job
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["status", "cats"]], ids=str)
+def test_to_look_loads_nothing_that_works(exported, tmp_path, arguments):
+    """What fetches, decodes, reads lists, runs workers or draws a bar is slow to load."""
+    slow = {"numpy", "scipy", "PIL", "imagehash", "pycurl", "requests", "pyarrow", "fsspec", "tqdm"}
     slow |= {"certifi", "idna", "brotli", "multiprocessing", "subprocess", "socket", "hashlib", "email"}
     slow |= {"runner.sources.reading", "runner.fetch.policy", "runner.engine.run"}
-    assert not loaded & slow
+    assert not modules_of(tmp_path, *arguments) & slow
+
+
+@pytest.mark.parametrize("command", ["ls", "hash"])
+def test_what_has_no_arrays_to_work_on_loads_no_numpy(exported, tmp_path, command):
+    assert not modules_of(tmp_path, command, exported) & {"numpy", "scipy", "imagehash"}
 
 
 def test_a_ctrl_c_while_modules_are_loaded_is_no_traceback(job, tmp_path):

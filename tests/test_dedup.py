@@ -14,7 +14,8 @@ import pytest
 from pictures import encode, photo, solid, text_line, with_alpha
 
 from runner import dedup, hamming
-from runner.dedup import DedupTable, Reduction, preview, reduce
+from runner.dedup import preview, reduce
+from runner.deduptable import DedupTable, Reduction
 from runner.engine.items import DONE, Key, Mark, Result
 from runner.engine.shardfile import ShardFile, shard_file
 from runner.errors import StoreError, UsageError

@@ -12,7 +12,8 @@ import pictures
 import pytest
 from PIL import Image
 
-from runner.dedup import DedupTable, reduce
+from runner.dedup import reduce
+from runner.deduptable import DedupTable
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import CRASHED, DONE, Key, Mark, Result
 from runner.engine.run import run

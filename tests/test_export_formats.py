@@ -23,7 +23,7 @@ from PIL import Image
 
 import runner
 from runner.cli import main
-from runner.dedup import DedupTable
+from runner.deduptable import DedupTable
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import Key
 from runner.engine.run import run

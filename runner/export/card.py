@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..dedup import Reduction
+from ..deduptable import Reduction
 from ..engine.checkpoint import Checkpoint
 from ..export_options import ExportOptions, Selection
 from .column_types import Features, clean

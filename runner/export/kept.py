@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from ..dedup import DedupTable
+from ..deduptable import DedupTable
 from ..export_options import ExportOptions
 
 Keys = npt.NDArray[np.uint64]
