@@ -168,6 +168,32 @@ def test_a_killed_nursery_takes_nobody_with_it_and_is_replaced(tmp_path, checkpo
     check_stored(tmp_path / "out")
 
 
+def test_a_nursery_is_not_asked_for_the_workers_of_the_one_before(tmp_path, checkpoint, capfd):
+    log = tmp_path / "log"
+    rounds: list[list[int]] = []  # the workers seen before each round of kills
+
+    def workers() -> list[int]:
+        lines = log.read_text().splitlines() if log.exists() else []
+        return list(dict.fromkeys(int(line.split()[2]) for line in lines))
+
+    def kill(marks: Sequence[Mark]) -> None:
+        seen = workers()
+        if not rounds and len(seen) == 2:
+            victims = [nursery_of(seen[0]), seen[0]]
+        elif len(rounds) == 1 and len(seen) == 3:  # the first of the new nursery is at work
+            victims = [seen[1]]
+        else:
+            return
+        rounds.append(seen)
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+
+    run(stages.Slow(tmp_path / "out", log=log), WORK, checkpoint, workers=2, watch=kill)
+    assert len(rounds) == 2
+    assert outcomes(checkpoint).total() == SHARDS * ITEMS
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_workers_that_cannot_be_started_end_the_run(tmp_path, checkpoint, capfd):
     with pytest.raises(WorkerError, match=r"toy stage cannot be started \(exit code 1\)"):
         run(stages.Unprepared(tmp_path / "out"), WORK, checkpoint, workers=2)

@@ -19,6 +19,8 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, Pipe
 from typing import Any, NamedTuple
 
 from .claims import Claims
@@ -47,40 +49,26 @@ class Nursery(Closing):
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
 
-    def fork(self, number: int, descriptors: list[int]) -> "Forked":
-        """Start a worker that has these descriptors as its connection and its board.
+    def fork(self, number: int, board: int) -> "Forked":
+        """Start a worker, with this descriptor as its board.
 
         Raises OSError where the system allows no more processes, WorkerError if there can be no nursery.
         """
         for _ in range(ATTEMPTS):
-            answer = self._ask(_FORK, number, descriptors)
-            if answer is None:
-                self._bury()
-            elif answer < 0:
+            nursery = self._connection()
+            ours, theirs = Pipe()
+            with theirs:
+                answer = _ask(nursery, _FORK, number, [theirs.fileno(), board])
+            if answer is not None and answer > 0:
+                return Forked(nursery, answer, ours)
+            ours.close()  # one that was killed may have forked a worker all the same: so that ends too
+            if answer is not None:
                 raise OSError(-answer, os.strerror(-answer))
-            else:
-                return Forked(self, answer)
+            self._bury()
         raise WorkerError(
             f"The process that starts the workers of the {self._stage.name} stage was killed {ATTEMPTS} "
             "times. What is finished is kept; look at the free memory, then resume."
         )
-
-    def status(self, pid: int) -> int | None:
-        """The exit status of a worker that has ended; None if nobody knows it any more."""
-        return self._ask(_WAIT, pid) if self._socket else None
-
-    def _ask(self, request: bytes, number: int, descriptors: list[int] | None = None) -> int | None:
-        """The answer; None if it was killed."""
-        connection = self._connection()
-        try:
-            socket.send_fds(connection, [_REQUEST.pack(request, number)], descriptors or [])
-            answer = connection.recv(_ANSWER.size, socket.MSG_WAITALL)
-        except OSError:
-            return None
-        except BaseException:
-            connection.close()  # or the next one to ask would get this answer
-            raise
-        return _ANSWER.unpack(answer)[0] if len(answer) == _ANSWER.size else None
 
     def _connection(self) -> socket.socket:
         if self._socket is None:
@@ -110,12 +98,29 @@ class Nursery(Closing):
             self._process.wait()
 
 
-class Forked:
-    """A worker process: no child of ours, but of the nursery."""
+def _ask(nursery: socket.socket, request: bytes, number: int, descriptors: Sequence[int] = ()) -> int | None:
+    """The answer; None if it was killed."""
+    try:
+        socket.send_fds(nursery, [_REQUEST.pack(request, number)], descriptors)
+        answer = nursery.recv(_ANSWER.size, socket.MSG_WAITALL)
+    except OSError:
+        return None
+    except BaseException:
+        nursery.close()  # or the next one to ask would get this answer
+        raise
+    return _ANSWER.unpack(answer)[0] if len(answer) == _ANSWER.size else None
 
-    def __init__(self, nursery: Nursery, pid: int) -> None:
+
+class Forked:
+    """A worker process: no child of ours, but of the nursery at the other end of this connection.
+
+    Only that one knows how it ended, and not the one that may have replaced it.
+    """
+
+    def __init__(self, nursery: socket.socket, pid: int, connection: "Connection[Any, Any]") -> None:
         self._nursery = nursery
         self._pid = pid
+        self.connection = connection
         # Another process may get the number when this one is gone and so is the nursery.
         self._descriptor = os.pidfd_open(pid)
 
@@ -125,8 +130,10 @@ class Forked:
 
     def wait(self) -> int:
         """Its exit code, negative for a signal; that of a kill if nobody knows."""
-        select.select([self._descriptor], [], [])
-        status = self._nursery.status(self._pid)
+        end = select.poll()  # select itself takes no descriptor beyond 1,023
+        end.register(self._descriptor, select.POLLIN)
+        end.poll()
+        status = _ask(self._nursery, _WAIT, self._pid)
         os.close(self._descriptor)
         return -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
 

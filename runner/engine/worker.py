@@ -141,5 +141,8 @@ def run(number: int, connection: int, board: int, claims: int) -> None:
     shown = Board(os.fdopen(board, "r+b"))
     shown.beat()
     parent: Connection[Any, Any] = Connection(connection)
-    stage: Stage[Any] = pickle.loads(parent.recv_bytes())
+    try:
+        stage: Stage[Any] = pickle.loads(parent.recv_bytes())
+    except EOFError:
+        return  # the parent has gone, or does not know of this worker
     Worker(stage, Mailbox(parent), shown, Claims(claims, number)).run()

@@ -2,9 +2,7 @@
 
 import contextlib
 import pickle
-import socket
 from collections import defaultdict
-from multiprocessing.connection import Connection
 from typing import Any
 
 from .board import Board
@@ -21,11 +19,9 @@ class WorkerProcess:
     """A started worker. It ends by itself when this process is gone."""
 
     def __init__(self, nursery: Nursery, stage: Stage[Any], number: int) -> None:
-        ours, theirs = socket.socketpair()
         self.board = Board.create()
-        with theirs:
-            self._process = nursery.fork(number, [theirs.fileno(), self.board.fileno()])
-        self.connection: Connection[Any, Any] = Connection(ours.detach())
+        self._process = nursery.fork(number, self.board.fileno())
+        self.connection = self._process.connection
         with contextlib.suppress(OSError):
             self.connection.send_bytes(pickle.dumps(stage))
         self.number = number
