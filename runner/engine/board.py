@@ -21,7 +21,7 @@ _SLOT = struct.Struct("II")  # shard, index + 1; index 0 is a free slot
 
 
 class Board(Closing):
-    """The shared file, as seen by the parent (which makes it) or by its worker (which opens ``path``)."""
+    """The shared file, as seen by the parent (which makes it) or by its worker (which inherits it)."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

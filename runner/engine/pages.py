@@ -2,7 +2,8 @@
 
 A file begins with two meta pages, of which the newer counts. A table is a tree of pages. Each begins with its
 number and the places of its nodes: in a leaf a key and a value, where a long value is in pages of its own; in
-a branch the number of a page below it, and the lowest key that may be there, but for the first.
+a branch the number of a page below it, and the lowest key that may be there, but for the first. Numbers are
+as this machine has them in memory, with 64 bits where LMDB has a word: so LMDB itself reads and writes them.
 """
 
 import os

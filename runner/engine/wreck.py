@@ -1,5 +1,6 @@
 """A damaged LMDB file, read page by page without LMDB: nothing in it can end the process that reads it."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -93,7 +94,7 @@ class Wreck(Closing):
             value = at + NODE.size + width
             offset = number * self._file.page_size + value
             if flags & LONG:
-                first = int.from_bytes(page[value : value + NUMBER.size], "little")
+                first = int.from_bytes(page[value : value + NUMBER.size], sys.byteorder)
                 offset = first * self._file.page_size + HEAD.size
             if offset <= self._file.size:
                 yield Entry(page[at + NODE.size : value], flags, offset, length)
