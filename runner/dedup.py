@@ -4,8 +4,10 @@
 rename: a kill leaves the old one whole. It is never changed after that, so it may be read at any time.
 """
 
+import ctypes
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -38,13 +40,24 @@ def reduce(
     """
     cache = PairCache(table.with_name(f"{table.name}.search"))
     frozen = _frozen(table, selection, reselect)
-    choice, outcome = _choose(hashes, shards, selection, frozen, cache)
+    outcome = _write(table, selection, *_choose(hashes, shards, selection, frozen, cache))
+    cache.clear()
+    _give_memory_back()
+    return outcome
+
+
+def _write(table: Path, selection: Selection, choice: Choice, outcome: Reduction) -> Reduction:
     with _replacing(table) as store:
         for name, keys, values in _columns(choice):
             _append(store, name, keys, values)
         _describe(store, counts=outcome._asdict(), selection=asdict(selection))
-    cache.clear()
     return outcome
+
+
+def _give_memory_back() -> None:
+    """The export that follows takes hours, and glibc keeps most of what it was given back in small pieces."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def preview(

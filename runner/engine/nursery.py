@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .claims import Claims
@@ -60,7 +61,9 @@ class Nursery(Closing):
             with theirs:
                 answer = _ask(nursery, _FORK, number, [theirs.fileno(), board])
             if answer is not None and answer > 0:
-                return Forked(nursery, answer, ours)
+                with contextlib.suppress(ProcessLookupError):  # both were killed meanwhile
+                    return Forked(nursery, answer, ours)
+                answer = None
             ours.close()  # one that was killed may have forked a worker all the same: so that ends too
             if answer is not None:
                 raise OSError(-answer, os.strerror(-answer))
@@ -152,7 +155,8 @@ def _start(descriptors: list[int]) -> "subprocess.Popen[bytes]":
             env={
                 "OPENBLAS_NUM_THREADS": "1",
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                # An empty entry stands for the folder of the moment, which -P forbids.
+                "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
             },
         )
     finally:
