@@ -432,7 +432,9 @@ def test_what_has_no_arrays_to_work_on_loads_no_numpy(exported, tmp_path, comman
 
 def test_a_ctrl_c_while_modules_are_loaded_is_no_traceback(job, tmp_path):
     """One of them, loaded for every command, is replaced by one in which it comes."""
-    (tmp_path / "msgpack.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    (tmp_path / "msgpack.py").write_text(
+        "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(30)"
+    )
     path = os.pathsep.join([str(tmp_path), *sys.path])
     run = spawn(tmp_path, "status", job, env={**os.environ, "PYTHONPATH": path})
     assert run.communicate(timeout=30) == ("", "")

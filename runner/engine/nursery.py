@@ -32,6 +32,8 @@ from .worker import run
 
 # So many nurseries may be killed in a row, before one has forked, until the run is given up.
 ATTEMPTS = 5
+# One that does not answer for so long is as good as killed: it is stopped, or what it imports is not there.
+ANSWER_SECONDS = 60.0
 _REQUEST = struct.Struct("=cI")
 _ANSWER = struct.Struct("=i")
 _FORK, _WAIT = b"f", b"w"
@@ -76,6 +78,7 @@ class Nursery(Closing):
     def _connection(self) -> socket.socket:
         if self._socket is None:
             self._socket, theirs = socket.socketpair()
+            self._socket.settimeout(ANSWER_SECONDS)
             with theirs:
                 self._process = _start([theirs.fileno(), self._claims.fileno()])
             assert self._process.stdin is not None
@@ -94,10 +97,11 @@ class Nursery(Closing):
             )
 
     def close(self) -> None:
-        """Wait for its end."""
+        """End it: it has nothing to lose."""
         if self._process is not None and self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._process.kill()
             self._process.wait()
 
 
@@ -106,10 +110,10 @@ def _ask(nursery: socket.socket, request: bytes, number: int, descriptors: Seque
     try:
         socket.send_fds(nursery, [_REQUEST.pack(request, number)], descriptors)
         answer = nursery.recv(_ANSWER.size, socket.MSG_WAITALL)
-    except OSError:
-        return None
-    except BaseException:
+    except BaseException as error:
         nursery.close()  # or the next one to ask would get this answer
+        if isinstance(error, OSError):
+            return None
         raise
     return _ANSWER.unpack(answer)[0] if len(answer) == _ANSWER.size else None
 
@@ -156,7 +160,7 @@ def _start(descriptors: list[int]) -> "subprocess.Popen[bytes]":
                 "OPENBLAS_NUM_THREADS": "1",
                 **os.environ,
                 # An empty entry stands for the folder of the moment, which -P forbids.
-                "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+                "PYTHONPATH": os.pathsep.join(os.fspath(path) or str(Path.cwd()) for path in sys.path),
             },
         )
     finally:
@@ -178,6 +182,8 @@ def main() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    # Whoever has it ignored hands that down, and then nobody learns how a worker ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # A stage may want thousands of sockets; the usual soft limit of 1,024 is only a default.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
