@@ -1,6 +1,6 @@
 """Which sizes `scripts/bench all` asks its questions in."""
 
-# About 15 minutes on two cores, and about three and a half hours, in the order of the docs.
+# About 15 minutes on two cores, and about an hour and a half, in the order of the docs.
 SIZES = {
     "quick": {
         "download": ["--urls", "20000"],
