@@ -1,5 +1,7 @@
 """The store and the shard file: growth, order, reading beside a writer, damage explained."""
 
+import ctypes
+import mmap
 import os
 import random
 import subprocess
@@ -11,8 +13,9 @@ import pytest
 from runner.engine import shardfile, store
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.errors import StoreError
+from runner.engine.files import leave_cache
 from runner.engine.items import DONE, Key, Mark, Result
-from runner.engine.shardfile import ShardFile, read_payloads
+from runner.engine.shardfile import LARGE_BYTES, ShardFile, read_payloads
 from runner.engine.store import Store
 
 PAGE = 4096
@@ -89,6 +92,38 @@ def test_it_takes_little_more_room_than_the_bytes_that_it_keeps(tmp_path, size, 
             file.append([result(index, bytes(size)) for index in order[start : start + together]])
     assert sum(len(payload) for _, payload in read_payloads(path)) == count * size
     assert path.stat().st_size <= limit * count * size + FREE_BYTES
+
+
+def cached(path: Path) -> float:
+    """The part of a file that the system holds in memory."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as pages:
+        flags = ctypes.create_string_buffer(-(-len(pages) // PAGE))
+        start = ctypes.c_char.from_buffer(pages)
+        failed = ctypes.CDLL(None).mincore(ctypes.byref(start), ctypes.c_size_t(len(pages)), flags)
+        del start  # which holds the map
+    assert not failed
+    return sum(flag & 1 for flag in flags.raw[:-1]) / (len(flags) - 1)
+
+
+def test_much_that_is_on_disk_leaves_memory_and_little_stays(tmp_path):
+    other = tmp_path / "other"
+    other.write_bytes(bytes(1 << 22))
+    with other.open("rb") as file:
+        os.fsync(file.fileno())
+    leave_cache(other)
+    if cached(other) > 0.1:
+        pytest.skip("a file system that is in memory as a whole")
+    parts = []
+    for size in (LARGE_BYTES // 32, LARGE_BYTES // 8):
+        path = tmp_path / f"{size}.lmdb"
+        with ShardFile(path) as file:
+            for first in range(0, 64, 16):
+                file.append([result(index, bytes(size)) for index in range(first, first + 16)])
+            parts.append(cached(path))
+            assert file.payload(3) == bytes(size)
+    little, much = parts
+    assert little > 0.9
+    assert much < 0.2  # the last pack of each chunk was looked at, and is mapped
 
 
 def test_long_and_short_payloads_are_told_apart_and_the_last_stored_counts(tmp_path):

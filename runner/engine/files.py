@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import DiskFullError, StoreError
@@ -18,6 +18,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def leave_cache(path: Path) -> None:
+    """Let the system forget its copy in memory of what is on disk; what a process has mapped it keeps."""
+    with suppress(OSError):  # not all file systems can, and nothing depends on it
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
 
 
 def no_room(folder: Path | str, then: str) -> DiskFullError:

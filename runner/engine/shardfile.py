@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from .closing import Closing
+from .files import leave_cache
 from .items import Key, Mark, Result
 from .packs import NUMBER, PACK_BYTES, PAGE, Pack, Place, cut_out, make_label, mark_in, place_in
 from .seal import SealError
@@ -29,6 +30,9 @@ READ_AHEAD_BYTES = 1 << 18
 LABELS_TOGETHER = 1024
 # Longer values are not looked at as labels of a damaged file: a label is a few hundred bytes.
 LONGEST_LABEL = 1 << 14
+# So many bytes committed together do not stay in the page cache: a job writes more than any memory holds, and
+# would take the place of what others read. Writing into pages that were just given back is quicker, too.
+LARGE_BYTES = 1 << 20
 RESCUED_TOGETHER = 64
 
 Labels = list[tuple[bytes, bytes]]
@@ -70,6 +74,8 @@ class ShardFile(Closing):
 
         if rows:
             store.write(change)
+            if sum(len(payload) for _, payload, _ in rows) >= LARGE_BYTES:
+                leave_cache(store.path)
 
     def _last_pack(self, txn: Txn) -> Pack:
         """The last pack of the file, if it has room left; or else a new one."""
