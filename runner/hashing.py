@@ -7,28 +7,16 @@ rest, and the process that hands out the work does without.
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .engine.items import Item, Key, Result
 from .engine.shardfile import read_payloads, shard_file
+from .recipes import Recipe
 
 # Bytes a worker may allocate: the largest accepted image fits three times, a bomb that got past the limits
 # ends as a MemoryError of one image instead of an out-of-memory kill of anything.
 MEMORY_LIMIT = 2 << 30
-
-
-def recipe() -> str:
-    """How hashes are made and by which versions. Those of different recipes must not be compared.
-
-    Another JPEG decoder or another resize changes a bit of some.
-    """
-    from importlib.metadata import version
-
-    from PIL import features
-
-    libraries = [f"{name} {version(name)}" for name in ("imagehash", "pillow", "scipy")]
-    libraries.append(f"libjpeg-turbo {features.version('libjpeg_turbo')}")
-    return "; ".join(["displayed(first frame, exif, white, 8 bit) L lanczos32 phash8", *libraries])
 
 
 @dataclass(frozen=True)
@@ -44,13 +32,14 @@ class HashStage:
     batches: Path
     output: Path
     memory_limit: int | None = None
+    recipe: Recipe = "exact"
     name: str = "hash"
     slice_size: int | None = 64
     patience: float = 60.0
 
     @property
     def warm_up(self) -> Callable[[], object]:
-        return _practise
+        return partial(_practise, self.recipe)
 
     def read(self, shard: int, indices: Sequence[int]) -> Iterator[Item[bytes]]:
         """The stored bytes of these images."""
@@ -63,15 +52,15 @@ class HashStage:
 
         if self.memory_limit is not None:
             limit_memory(self.memory_limit)
-        examine = Examiner(examined())
+        examine = Examiner(examined(self.recipe), self.recipe)
         for item in items:
             yield None if item is None else examine(item)
 
 
-def _practise() -> None:
+def _practise(recipe: Recipe) -> None:
     from .examiner import practise
 
-    practise()
+    practise(recipe)
 
 
 def limit_memory(limit: int) -> None:

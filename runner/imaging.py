@@ -35,8 +35,14 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# A JPEG that is shrunk keeps so many pixels on its shorter side: half as many again as its hash is made of.
+# With fewer, copies of low quality are lost.
+_SHRUNK_SIDE = 48
 # Modes whose ICC profile says nothing about the RGB made from them.
 _FOREIGN_PROFILE = ("CMYK", "LAB", "YCbCr", "HSV")
+
+
+Size = tuple[int, int]
 
 
 class Undecodable(Exception):
@@ -131,6 +137,18 @@ def orientation(image: Image.Image) -> int:
     except Undecodable:
         return 1  # unreadable metadata does not spoil the picture
     return value if isinstance(value, int) and value in _TURNS else 1
+
+
+def shrink(image: Image.Image) -> Size | None:
+    """Have a JPEG decoded as luma, and at 1/2, 1/4 or 1/8 of its size if it is large enough; tells its size.
+
+    Before its pixels are used. Others are left as they are, and None is told.
+    """
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return None
+    size = image.size
+    image.draft("L", (_SHRUNK_SIDE, _SHRUNK_SIDE))
+    return size
 
 
 def displayed(image: Image.Image) -> Image.Image:

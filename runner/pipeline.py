@@ -19,6 +19,7 @@ from .engine.stop import Stop
 from .errors import UsageError
 from .export_options import ExportOptions, Selection, take_selection, take_writing
 from .job import JobFolder
+from .recipes import Recipe, check_recipe
 from .retry import Verdict, forget, judge
 from .status import Status, read_status
 
@@ -124,17 +125,28 @@ class Job:
             session.run(stage, work, session.items())
 
     def hash(
-        self, *, workers: int | None = None, progress: "Listener | None" = None, stop: Stop | None = None
+        self,
+        *,
+        workers: int | None = None,
+        recipe: Recipe | None = None,
+        progress: "Listener | None" = None,
+        stop: Stop | None = None,
     ) -> None:
-        """Decode and hash every stored image that is not hashed yet."""
+        """Decode and hash every stored image that is not hashed yet.
+
+        ``recipe``: exact or fast; of None, that of the hashes there are, or else exact. Another one than
+        theirs makes them all anew: see ``docs/dedup.md``.
+        """
+        check_recipe(recipe)
         with self._session(workers, progress, stop) as session:
-            self._hash(session)
+            self._hash(session, recipe)
 
     def export(
         self,
         out: str | Path,
         *,
         workers: int | None = None,
+        recipe: Recipe | None = None,
         dry_run: bool = False,
         reselect: bool = False,
         progress: "Listener | None" = None,
@@ -150,6 +162,7 @@ class Job:
         from .export.formats import plan
         from .export.output import claim, output_for
 
+        check_recipe(recipe)
         selection, writing = _export_options(options)
         folder = self.folder
         with self._session(workers, progress, stop) as session:
@@ -161,7 +174,7 @@ class Job:
                 raise UsageError(f"Worker processes do not see {output.name}: give --workers 0.")
             if not dry_run:
                 claim(output, job, session.checkpoint, writing.format)
-            self._hash(session)
+            self._hash(session, recipe)
             undecodable = session.failures("hash")
             shards = [head.shard for head in session.heads]
             if dry_run:
@@ -212,6 +225,7 @@ class Job:
         self,
         *,
         workers: int | None = None,
+        recipe: Recipe | None = None,
         reselect: bool = False,
         progress: "Listener | None" = None,
         stop: Stop | None = None,
@@ -221,10 +235,11 @@ class Job:
         from . import dedup
         from .clusters import list_clusters
 
+        check_recipe(recipe)
         selection, _ = _export_options(options)
         folder = self.folder
         with self._session(workers, progress, stop) as session:
-            self._hash(session)
+            self._hash(session, recipe)
             shards = [head.shard for head in session.heads]
             choice, _ = dedup.preview(
                 folder.hashes, folder.dedup, selection, reselect=reselect, shards=shards
@@ -280,17 +295,18 @@ class Job:
         digests = folder.config.lists.digest
         return DownloadStage(folder.manifests, folder.batches, folder.hosts, fetch, digests)
 
-    def _hash(self, session: "Session") -> None:
-        from .hashing import MEMORY_LIMIT, HashStage, recipe
+    def _hash(self, session: "Session", recipe: Recipe | None) -> None:
+        from .hashing import MEMORY_LIMIT, HashStage
         from .session import keep_one_recipe
 
         folder = self.folder
         check(folder.checkpoint_path)
-        keep_one_recipe(folder, session.checkpoint, recipe())
+        recipe = keep_one_recipe(folder, session.checkpoint, recipe)
         rows = {head.shard: head.rows for head in session.heads}
         session.check_stored("download", folder.batches, rows)
         session.check_stored("hash", folder.hashes, session.marked("download", DONE))
-        stage = HashStage(folder.batches, folder.hashes, MEMORY_LIMIT if session.workers else None)
+        limit = MEMORY_LIMIT if session.workers else None
+        stage = HashStage(folder.batches, folder.hashes, limit, recipe)
         work = session.checked("hash", session.stored(), folder.batches)
         session.run(stage, work, session.count("download", DONE))
 

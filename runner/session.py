@@ -18,6 +18,7 @@ from .engine.stop import Stop
 from .errors import DamagedError
 from .job import JobFolder
 from .manifest import Head
+from .recipes import Recipe, described, recipe_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +160,17 @@ class Session:
             yield head.shard, [index for index, mark in marks if mark.outcome == DONE]
 
 
-def keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: str) -> None:
-    """Hashes of another recipe or other library versions do not compare: make them all again."""
-    if checkpoint.note("recipe") != recipe.encode():
+def keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: Recipe | None) -> Recipe:
+    """Hashes of another recipe or other library versions do not compare: make them all again.
+
+    Returns the recipe; without one asked for it is that of the hashes that the job has.
+    """
+    recipe = recipe or recipe_of(checkpoint.note("recipe"))
+    description = described(recipe)
+    if checkpoint.note("recipe") != description:
         # The files first: a crash in between leaves marks without hashes, and comes here again.
         shutil.rmtree(folder.hashes, ignore_errors=True)
         for shard in list(checkpoint.tally("hash")):
             checkpoint.forget("hash", [Key(shard, index) for index in checkpoint.finished("hash", shard)])
-        checkpoint.set_note("recipe", recipe.encode())
+        checkpoint.set_note("recipe", description)
+    return recipe

@@ -280,13 +280,14 @@ def _kept(folder: JobFolder, options: dict[str, Any]) -> Keys:
 
 def _check_hashed(folder: JobFolder) -> None:
     """Raise JobError unless every stored image went through the hash pass as it is today."""
-    from .hashing import recipe
+    from .recipes import described, recipe_of
 
     missing = 0
     with folder.reader() as checkpoint:
         if checkpoint is not None:
             missing = sum(tally[DONE][0] for tally in checkpoint.tally("download").values() if DONE in tally)
-            if checkpoint.note("recipe") == recipe().encode():
+            note = checkpoint.note("recipe")
+            if note == described(recipe_of(note)):
                 tallies = checkpoint.tally("hash").values()
                 missing -= sum(count for tally in tallies for count, _ in tally.values())
     if missing:

@@ -33,7 +33,7 @@ from runner.engine.items import DONE, Item, Key, Mark, Result
 from runner.engine.shardfile import ShardFile
 from runner.examiner import fingerprint
 from runner.fingerprint import Fingerprint
-from runner.hashing import HashStage, recipe
+from runner.hashing import HashStage
 from runner.imaging import (
     FORMATS,
     REASONS,
@@ -42,6 +42,7 @@ from runner.imaging import (
     open_image,
     orientation,
 )
+from runner.recipes import RECIPES, Recipe, described, recipe_of
 
 PICTURE = photo(7)
 
@@ -386,9 +387,9 @@ def test_stage_reads_and_describes_what_is_stored(tmp_path: Path) -> None:
 def test_equal_bytes_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[bytes] = []
 
-    def counting(data: bytes, sha256: bytes) -> Fingerprint:
+    def counting(data: bytes, sha256: bytes, recipe: Recipe) -> Fingerprint:
         decoded.append(data)
-        return fingerprint(data, sha256)
+        return fingerprint(data, sha256, recipe)
 
     monkeypatch.setattr(examiner, "fingerprint", counting)
     examiner.examined.cache_clear()
@@ -421,5 +422,66 @@ def test_memory_limit_costs_the_one_image_that_exceeds_it(tmp_path: Path) -> Non
     process.join()
 
 
-def test_recipe_names_what_the_hash_depends_on() -> None:
-    assert all(name in recipe() for name in ("imagehash", "pillow", "scipy", "libjpeg-turbo"))
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_names_what_the_hash_depends_on(recipe: Recipe) -> None:
+    text = described(recipe)
+    assert all(name in text for name in (b"imagehash", b"pillow", b"scipy", b"libjpeg-turbo"))
+    assert recipe_of(text) == recipe_of(text.replace(b"imagehash", b"imagehash of old")) == recipe
+
+
+def test_the_recipe_is_exact_where_nobody_has_chosen() -> None:
+    assert recipe_of(None) == recipe_of(b"of a later version") == "exact"
+
+
+LARGE = photo(7, (800, 600))
+
+
+def bits(one: Fingerprint, other: Fingerprint) -> int:
+    return (int.from_bytes(one.phash) ^ int.from_bytes(other.phash)).bit_count()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(encode(LARGE.resize(size), quality=90) for size in [(800, 600), (650, 391), (200, 1900), (97, 95)]),
+        *(with_orientation(LARGE, turn, "JPEG", quality=90) for turn in range(1, 9)),
+        encode(LARGE.convert("L"), quality=90),
+        encode(LARGE, quality=90, progressive=True),
+        animation([LARGE, LARGE.rotate(90)], "MPO"),
+    ],
+)
+def test_fast_tells_of_a_jpeg_what_exact_tells_but_for_some_bits(data: bytes) -> None:
+    exact, fast = fingerprint(data), fingerprint(data, recipe="fast")
+    assert bits(exact, fast) <= 6
+    assert abs(exact.contrast - fast.contrast) < 2
+    hashed = {"phash", "contrast", "levels"}
+    same = [name for name in Fingerprint._fields if name not in hashed]
+    assert [getattr(fast, name) for name in same] == [getattr(exact, name) for name in same]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encode(LARGE.convert("CMYK"), quality=90),
+        *(encode(LARGE, kind) for kind in ("PNG", "WEBP", "GIF", "BMP")),
+    ],
+)
+def test_fast_is_exact_for_what_is_no_plain_jpeg(data: bytes) -> None:
+    assert fingerprint(data, recipe="fast") == fingerprint(data)
+
+
+@pytest.mark.parametrize("data", [encode(LARGE)[:5000], encode(LARGE)[:200], b"\xff\xd8\xff" + bytes(500)])
+def test_fast_refuses_what_exact_refuses(data: bytes) -> None:
+    reasons = []
+    for recipe in RECIPES:
+        with pytest.raises(Undecodable) as refused:
+            fingerprint(data, recipe=recipe)
+        reasons.append(refused.value.reason)
+    assert len(set(reasons)) == 1
+
+
+def test_copies_of_a_photograph_are_as_near_by_the_fast_recipe() -> None:
+    copies = [encode(LARGE, quality=q) for q in (95, 70, 30)] + [encode(LARGE.resize((400, 300)), quality=90)]
+    prints = [fingerprint(copy, recipe="fast") for copy in copies]
+    assert max(bits(prints[0], other) for other in prints) <= 4
+    assert bits(prints[0], fingerprint(encode(photo(8, (800, 600))), recipe="fast")) > 8

@@ -156,7 +156,7 @@ def _account(lines: "Summary", noun: str = "URL") -> str:
 
 def hash_images(options: Namespace, console: Console) -> int:
     job = Job.open(options.job)
-    job.hash(workers=options.workers, progress=console.progress, stop=console.stop)
+    job.hash(workers=options.workers, recipe=options.recipe, progress=console.progress, stop=console.stop)
     counts = job.status().hash or {"hashed": 0, "undecodable": 0}
     print(f"{counts['hashed']:,} hashed, {counts['undecodable']:,} undecodable.")
     return 0
@@ -167,6 +167,7 @@ def export(options: Namespace, console: Console) -> int:
     report = job.export(
         options.out,
         workers=options.workers,
+        recipe=options.recipe,
         dry_run=options.dry_run,
         reselect=options.reselect,
         progress=console.progress,
@@ -180,6 +181,7 @@ def export(options: Namespace, console: Console) -> int:
 def dups(options: Namespace, console: Console) -> int:
     clusters = Job.open(options.job).clusters(
         workers=options.workers,
+        recipe=options.recipe,
         reselect=options.reselect,
         progress=console.progress,
         stop=console.stop,

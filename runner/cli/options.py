@@ -19,6 +19,7 @@ from ..export_options import (
     Selection,
 )
 from ..fetch.options import TRANSPORTS, FetchOptions
+from ..recipes import RECIPES
 from ..sources.options import FORMATS as LIST_FORMATS
 from ..sources.options import ListOptions
 from . import values
@@ -171,3 +172,10 @@ def add_workers(parser: ArgumentParser, default: int) -> None:
         help="processes; 0 works in this one (%(default)s)",
     )
     parser.add_argument("--no-progress", action="store_true", help="say nothing while working")
+
+
+def add_recipe(parser: ArgumentParser) -> None:
+    text = (
+        "how images are hashed (as those of the job are, or else exact); another than theirs makes all anew"
+    )
+    parser.add_argument("--recipe", choices=RECIPES, help=text)

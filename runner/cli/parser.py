@@ -115,6 +115,7 @@ def _add_export(actions: Any) -> ArgumentParser:
         help="the folder to write, or a URL such as s3://bucket/cats; repeat it to bring that up to date",
     )
     options.add_workers(parser, 8)
+    options.add_recipe(parser)
     options.add_choice(parser)
     options.add_writing(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be exported, write nothing")
@@ -130,6 +131,7 @@ def _add_dups(actions: Any) -> ArgumentParser:
         "runner dups cats --near 2 | head -50",
     )
     options.add_workers(parser, 8)
+    options.add_recipe(parser)
     options.add_choice(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per group")
     return parser
@@ -174,6 +176,7 @@ def _add_hash(actions: Any) -> ArgumentParser:
         actions, "hash", commands.hash_images, "decode and hash the stored images", "runner hash cats"
     )
     options.add_workers(parser, 8)
+    options.add_recipe(parser)
     return parser
 
 

@@ -30,6 +30,7 @@ def run(options: argparse.Namespace, folder: Path) -> Findings:
         makers = [
             partial(bare, "bare imagehash", "phash", job, count, workers),
             partial(runner, work / "job-to-hash", job, count, workers),
+            partial(runner, work / "job-to-hash", job, count, workers, "fast"),
             partial(original, files, count),
             partial(imagededup, folder, files, count, workers),
             partial(bare, "the decoder alone", "decode", job, count, workers),
@@ -52,7 +53,7 @@ def imagededup(folder: Path, files: Path, count: int, workers: int) -> Contender
     return command("imagededup", words, count)
 
 
-def runner(folder: Path, job: Path, count: int, workers: int) -> Contender:
+def runner(folder: Path, job: Path, count: int, workers: int, recipe: str = "exact") -> Contender:
     """Each run hashes a job that has no hashes."""
 
     def prepare() -> None:
@@ -64,5 +65,6 @@ def runner(folder: Path, job: Path, count: int, workers: int) -> Contender:
             raise CommandFailed(f"runner hashed {hashed:,} of {count:,} images: see {folder}")
         shutil.rmtree(folder)
 
-    words = [*RUNNER, "hash", folder, "--no-progress", "--workers", str(workers)]
-    return command("runner", words, count, prepare, clean_up)
+    words = [*RUNNER, "hash", folder, "--no-progress", "--workers", str(workers), "--recipe", recipe]
+    name = "runner" if recipe == "exact" else f"runner, {recipe} recipe"
+    return command(name, words, count, prepare, clean_up)

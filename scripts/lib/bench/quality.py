@@ -7,6 +7,7 @@ import argparse
 import importlib.util
 import io
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from tools.pictures import encode
 from runner.choice import MIN_CONTRAST, MIN_LEVELS, PHOTO_BITS
 from runner.examiner import fingerprint
 from runner.fingerprint import Fingerprint
+from runner.recipes import RECIPES
 
 from .results import Findings
 
@@ -29,6 +31,7 @@ PHOTOGRAPHS = (
 )
 Picture = Image.Image
 Change = Callable[[Picture], bytes]
+Look = Callable[[bytes], Fingerprint]
 
 
 class Source(NamedTuple):
@@ -40,17 +43,19 @@ class Source(NamedTuple):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """There are none."""
+    parser.add_argument("--recipe", choices=RECIPES, default="exact", help="of the hashes (%(default)s)")
 
 
 def run(options: argparse.Namespace, folder: Path) -> Findings:  # noqa: ARG001
-    found = sources(photograph_folder())
+    look = partial(fingerprint, recipe=options.recipe)
+    # By the fast recipe only JPEGs have other hashes.
+    found = sources(photograph_folder(), "PNG" if options.recipe == "exact" else "JPEG", look)
     photographs = len({source.photograph for source in found})
     print(f"{len(found)} pictures from {photographs} photographs; copies found, by radius")
     print(f"{'':24}" + "".join(f"{radius:>7}" for radius in RADII))
     figures = {"recall": {}, "strangers": {}}
     for name, change in LADDER.items():
-        recall = [round(share, 3) for share in recalled(found, change)]
+        recall = [round(share, 3) for share in recalled(found, change, look)]
         figures["recall"][name] = recall
         print(f"{name:24}" + "".join(f"{share:>7.3f}" for share in recall))
     pairs = [pair for pair in combinations(found, 2) if pair[0].photograph != pair[1].photograph]
@@ -73,7 +78,7 @@ def photograph_folder() -> Path:
     return Path(package.origin).parent / "data"
 
 
-def sources(folder: Path) -> list[Source]:
+def sources(folder: Path, form: str, look: Look) -> list[Source]:
     """Every photograph and its four quarters."""
     made = []
     for name in PHOTOGRAPHS:
@@ -81,12 +86,12 @@ def sources(folder: Path) -> list[Source]:
         width, height = picture.size
         boxes = [(x, y, x + width // 2, y + height // 2) for x in (0, width // 2) for y in (0, height // 2)]
         for part in (picture, *(picture.crop(box) for box in boxes)):
-            made.append(Source(name, part, fingerprint(encode(part, "PNG"))))
+            made.append(Source(name, part, look(encode(part, form, quality=92))))
     return made
 
 
-def recalled(found: list[Source], change: Change) -> list[float]:
-    copies = [(source.found, fingerprint(change(source.picture))) for source in found]
+def recalled(found: list[Source], change: Change, look: Look) -> list[float]:
+    copies = [(source.found, look(change(source.picture))) for source in found]
     return [sum(alike(a, b, radius) for a, b in copies) / len(copies) for radius in RADII]
 
 
