@@ -13,6 +13,7 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pytest
+from jobs import make_job
 from pictures import (
     animation,
     encode,
@@ -27,10 +28,12 @@ from pictures import (
 )
 from PIL import Image
 
+import runner
 from runner import examiner
 from runner.choice import MIN_CONTRAST, MIN_LEVELS, RECORD
 from runner.engine.items import DONE, Item, Key, Mark, Result
 from runner.engine.shardfile import ShardFile
+from runner.errors import UsageError
 from runner.examiner import fingerprint
 from runner.fingerprint import Fingerprint
 from runner.hashing import HashStage
@@ -485,3 +488,31 @@ def test_copies_of_a_photograph_are_as_near_by_the_fast_recipe() -> None:
     prints = [fingerprint(copy, recipe="fast") for copy in copies]
     assert max(bits(prints[0], other) for other in prints) <= 4
     assert bits(prints[0], fingerprint(encode(photo(8, (800, 600))), recipe="fast")) > 8
+
+
+def hashes(job: runner.Job) -> list[str]:
+    return [str(item.to_json()["phash"]) for item in job.items()]
+
+
+def test_a_job_keeps_to_its_recipe_until_another_is_named(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)  # photographs hash alike by both
+    bodies = [encode(Image.fromarray(random.integers(0, 256, (400, 600), np.uint8))) for _ in range(4)]
+    job = make_job(
+        tmp_path / "job", [[(body, {}) for body in bodies[:2]], [(body, {}) for body in bodies[2:]]]
+    )
+    made = {recipe: [fingerprint(body, recipe=recipe).phash.hex() for body in bodies] for recipe in RECIPES}
+    assert made["exact"] != made["fast"]
+    for asked, had in [("fast", "fast"), (None, "fast"), ("exact", "exact"), (None, "exact")]:
+        job.hash(workers=0, recipe=asked)
+        assert hashes(job) == made[had]
+        assert len(runner.Images(job)) == 4
+    job.export(tmp_path / "out", workers=0, recipe="fast")
+    job.export(tmp_path / "out", workers=0)
+    assert hashes(job) == made["fast"]
+    assert not list(job.verify())
+
+
+def test_a_recipe_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "job", [[(encode(PICTURE), {})]])
+    with pytest.raises(UsageError, match="choose exact or fast"):
+        job.hash(recipe="faster")
