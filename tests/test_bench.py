@@ -145,11 +145,12 @@ def test_downloads_are_counted_and_removed(tmp_path):
         task = Assignment([site.url + path for path in pages], tmp_path / "out", len(pages))
         contenders = [
             downloaders.bare_loop(task),
+            downloaders.stored_nowhere(task),
             downloaders.runner(task, "curl", "--workers", "1"),
             downloaders.original(task),
         ]
         runs = compare(contenders, 1)
-    assert [len(several) for several in runs.values()] == [1, 1, 1]
+    assert [len(several) for several in runs.values()] == [1, 1, 1, 1]
     assert not task.folder.exists()
 
 

@@ -18,6 +18,7 @@ from .results import Findings, Table
 # Slow tools get one image of so many of the list: images a second can be compared all the same.
 SHARES: dict[str, tuple[Callable[[Assignment], Contender], int]] = {
     "bare": (downloaders.bare_loop, 1),
+    "nowhere": (downloaders.stored_nowhere, 1),
     "curl-transport": (partial(downloaders.runner, transport="curl"), 1),
     "requests-transport": (partial(downloaders.runner, transport="requests"), 4),
     "curl": (downloaders.curl, 1),

@@ -58,6 +58,13 @@ def bare_loop(task: Assignment) -> Contender:
     return task.contender("bare libcurl loop", [sys.executable, script, urls, task.folder], _in_lmdb)
 
 
+def stored_nowhere(task: Assignment) -> Contender:
+    """The bare loop without its storing: it throws away what it fetches, and fails unless that is all."""
+    script = PROGRAMS / "reference_download.py"
+    words = [sys.executable, script, task.write("nowhere.txt", task.urls)]
+    return command("bare libcurl loop, stored nowhere", words, len(task.urls))
+
+
 def runner(task: Assignment, transport: str = "curl", *options: str) -> Contender:
     urls = task.write(f"runner-{transport}.txt", task.urls)
     words = [

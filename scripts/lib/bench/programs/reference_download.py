@@ -1,11 +1,12 @@
 """The limit to come close to: a bare libcurl-multi loop in Python, images to LMDB in synced batches of 128.
 
-``python reference_download.py LIST FOLDER``. No retries, checks, marks or resume: what is left out here is
-what a job runner adds.
+``python reference_download.py LIST [FOLDER]``; without a folder images are thrown away. No
+retries, checks, marks or resume: what is left out here is what a job runner adds.
 """
 
 import multiprocessing
 import sys
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,12 +23,13 @@ BUFFER_BYTES = 128 << 10
 Image = tuple[bytes, bytes]
 
 
-def main(urls: Path, folder: Path) -> int:
+def main(urls: Path, folder: Path | None = None) -> int:
     lines = urls.read_text().split()
-    folder.mkdir(parents=True)
+    if folder is not None:
+        folder.mkdir(parents=True)
     context = multiprocessing.get_context("spawn")
     workers = [
-        context.Process(target=download, args=(lines[k::PROCESSES], folder / f"{k}.lmdb"))
+        context.Process(target=download, args=(lines[k::PROCESSES], folder and folder / f"{k}.lmdb"))
         for k in range(PROCESSES)
     ]
     for worker in workers:
@@ -37,8 +39,11 @@ def main(urls: Path, folder: Path) -> int:
     return int(any(worker.exitcode for worker in workers))
 
 
-def download(urls: list[str], file: Path) -> None:
+def download(urls: list[str], file: Path | None) -> None:
     images = fetch(urls)
+    if file is None:
+        deque(images, maxlen=0)
+        return
     with lmdb.open(str(file), subdir=False, map_size=MAP_BYTES, lib_version=0) as store:
         while batch := list(islice(images, BATCH)):
             with store.begin(write=True) as transaction:
@@ -80,4 +85,4 @@ def fetch(urls: list[str]) -> Iterator[Image]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*map(Path, sys.argv[1:])))
