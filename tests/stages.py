@@ -118,6 +118,19 @@ class Slow(Stage):
 
 
 @dataclass(frozen=True)
+class Gated(Slow):
+    """Items from 20 on are begun, and end only once the file ``gate`` is there."""
+
+    gate: Path = Path()
+
+    def work(self, item: Item[int]) -> Result:
+        result = super().work(item)
+        while item.key.index >= 20 and not self.gate.exists():
+            time.sleep(self.pause)
+        return result
+
+
+@dataclass(frozen=True)
 class Wide(Stage):
     """Works on ``width`` items at once; the ``straggler`` ends only after so many ``others``."""
 

@@ -169,7 +169,7 @@ def test_a_killed_nursery_takes_nobody_with_it_and_is_replaced(tmp_path, checkpo
 
 
 def test_a_nursery_is_not_asked_for_the_workers_of_the_one_before(tmp_path, checkpoint, capfd):
-    log = tmp_path / "log"
+    log, gate = tmp_path / "log", tmp_path / "gate"
     rounds: list[list[int]] = []  # the workers seen before each round of kills
 
     def workers() -> list[int]:
@@ -182,13 +182,14 @@ def test_a_nursery_is_not_asked_for_the_workers_of_the_one_before(tmp_path, chec
             victims = [nursery_of(seen[0]), seen[0]]
         elif len(rounds) == 1 and len(seen) == 3:  # the first of the new nursery is at work
             victims = [seen[1]]
+            gate.touch()
         else:
             return
         rounds.append(seen)
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
 
-    run(stages.Slow(tmp_path / "out", log=log), WORK, checkpoint, workers=2, watch=kill)
+    run(stages.Gated(tmp_path / "out", log=log, gate=gate), WORK, checkpoint, workers=2, watch=kill)
     assert len(rounds) == 2
     assert outcomes(checkpoint).total() == SHARDS * ITEMS
     assert "Traceback" not in capfd.readouterr().err
