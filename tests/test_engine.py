@@ -189,7 +189,8 @@ def test_a_nursery_is_not_asked_for_the_workers_of_the_one_before(tmp_path, chec
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
 
-    run(stages.Gated(tmp_path / "out", log=log, gate=gate), WORK, checkpoint, workers=2, watch=kill)
+    stage = stages.Gated(tmp_path / "out", patience=5.0, log=log, gate=gate)
+    run(stage, WORK, checkpoint, workers=2, watch=kill)
     assert len(rounds) == 2
     assert outcomes(checkpoint).total() == SHARDS * ITEMS
     assert "Traceback" not in capfd.readouterr().err
