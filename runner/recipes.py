@@ -9,7 +9,7 @@ Recipe = Literal["exact", "fast"]
 # What a recipe does, in short: part of what a job remembers, so another text means other hashes.
 _STEPS = {
     "exact": "displayed(first frame, exif, white, 8 bit) L lanczos32 phash8",
-    "fast": "jpeg luma shrunk to 48 or more; displayed(first frame, exif, white, 8 bit) L lanczos32 phash8",
+    "fast": "jpeg luma shrunk to 60 or more; displayed(first frame, exif, white, 8 bit) L lanczos32 phash8",
 }
 RECIPES = tuple(_STEPS)
 
