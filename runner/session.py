@@ -168,9 +168,10 @@ def keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: Recipe | 
     recipe = recipe or recipe_of(checkpoint.note("recipe"))
     description = described(recipe)
     if checkpoint.note("recipe") != description:
-        # The files first: a crash in between leaves marks without hashes, and comes here again.
-        shutil.rmtree(folder.hashes, ignore_errors=True)
+        # The marks first: after a crash in between, whatever recipe is wanted then, all hashes go, or those
+        # still there are of the recipe noted.
         for shard in list(checkpoint.tally("hash")):
             checkpoint.forget("hash", [Key(shard, index) for index in checkpoint.finished("hash", shard)])
+        shutil.rmtree(folder.hashes, ignore_errors=True)
         checkpoint.set_note("recipe", description)
     return recipe

@@ -3,8 +3,11 @@
 import contextlib
 import hashlib
 import multiprocessing
+import os
 import pickle
 import resource
+import shutil
+import signal
 import struct
 import zlib
 from io import BytesIO
@@ -31,6 +34,7 @@ from PIL import Image
 import runner
 from runner import examiner
 from runner.choice import MIN_CONTRAST, MIN_LEVELS, RECORD
+from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import DONE, Item, Key, Mark, Result
 from runner.engine.shardfile import ShardFile
 from runner.errors import UsageError
@@ -494,21 +498,73 @@ def hashes(job: runner.Job) -> list[str]:
     return [str(item.to_json()["phash"]) for item in job.items()]
 
 
-def test_a_job_keeps_to_its_recipe_until_another_is_named(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)  # photographs hash alike by both
+def noise_job(folder: Path) -> tuple[runner.Job, dict[Recipe, list[str]]]:
+    """A job of two shards and the hashes that each recipe makes of it: other ones, unlike of photographs."""
+    random = np.random.default_rng(0)
     bodies = [encode(Image.fromarray(random.integers(0, 256, (400, 600), np.uint8))) for _ in range(4)]
-    job = make_job(
-        tmp_path / "job", [[(body, {}) for body in bodies[:2]], [(body, {}) for body in bodies[2:]]]
-    )
+    job = make_job(folder, [[(body, {}) for body in bodies[:2]], [(body, {}) for body in bodies[2:]]])
     made = {recipe: [fingerprint(body, recipe=recipe).phash.hex() for body in bodies] for recipe in RECIPES}
     assert made["exact"] != made["fast"]
-    for asked, had in [("fast", "fast"), (None, "fast"), ("exact", "exact"), (None, "exact")]:
+    return job, made
+
+
+def test_a_job_keeps_to_its_recipe_until_another_is_named(tmp_path: Path) -> None:
+    job, made = noise_job(tmp_path / "job")
+    asked_and_had: list[tuple[Recipe | None, Recipe]]
+    asked_and_had = [("fast", "fast"), (None, "fast"), ("exact", "exact"), (None, "exact")]
+    for asked, had in asked_and_had:
         job.hash(workers=0, recipe=asked)
         assert hashes(job) == made[had]
         assert len(runner.Images(job)) == 4
     job.export(tmp_path / "out", workers=0, recipe="fast")
     job.export(tmp_path / "out", workers=0)
     assert hashes(job) == made["fast"]
+    assert not list(job.verify())
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_of_the_second_shard(checkpoint: Checkpoint, stage: str, keys: list[Key]) -> None:
+    if keys[0].shard == 1:
+        die()
+    forget(checkpoint, stage, keys)
+
+
+def die_half_way(folder: Path, ignore_errors: bool) -> None:
+    if folder.name == "hashes":
+        (folder / "00000.lmdb").unlink()
+        die()
+
+
+forget = Checkpoint.forget
+DEATHS: dict[str, tuple[object, str, object]] = {
+    "marks": (Checkpoint, "forget", die_of_the_second_shard),
+    "files": (shutil, "rmtree", die_half_way),
+    "note": (Checkpoint, "set_note", die),
+}
+
+
+def hash_fast_until_killed(folder: Path, death: str) -> None:
+    setattr(*DEATHS[death])
+    runner.Job.open(folder).hash(workers=0, recipe="fast")
+
+
+@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize(("asked", "had"), [(None, "exact"), ("fast", "fast")])
+def test_recipes_do_not_mix_when_a_change_is_killed(
+    tmp_path: Path, death: str, asked: Recipe | None, had: Recipe
+) -> None:
+    job, made = noise_job(tmp_path / "job")
+    job.hash(workers=0)
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=hash_fast_until_killed, args=(job.folder.path, death))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    job.hash(workers=0, recipe=asked)
+    assert hashes(job) == made[had]
     assert not list(job.verify())
 
 
