@@ -4,11 +4,13 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .engine.checkpoint import Checkpoint
+from .engine.files import disk_errors
 from .engine.items import DONE, Key, Mark, Stage
 from .engine.plan import Work
 from .engine.run import run
@@ -172,6 +174,8 @@ def keep_one_recipe(folder: JobFolder, checkpoint: Checkpoint, recipe: Recipe | 
         # still there are of the recipe noted.
         for shard in list(checkpoint.tally("hash")):
             checkpoint.forget("hash", [Key(shard, index) for index in checkpoint.finished("hash", shard)])
-        shutil.rmtree(folder.hashes, ignore_errors=True)
+        # What could not be deleted would be taken for hashes of the new recipe.
+        with disk_errors("delete", folder.hashes, "run this again"), suppress(FileNotFoundError):
+            shutil.rmtree(folder.hashes)
         checkpoint.set_note("recipe", description)
     return recipe

@@ -37,7 +37,7 @@ from runner.choice import MIN_CONTRAST, MIN_LEVELS, RECORD
 from runner.engine.checkpoint import Checkpoint
 from runner.engine.items import DONE, Item, Key, Mark, Result
 from runner.engine.shardfile import ShardFile
-from runner.errors import UsageError
+from runner.errors import StoreError, UsageError
 from runner.examiner import fingerprint
 from runner.fingerprint import Fingerprint
 from runner.hashing import HashStage
@@ -532,7 +532,7 @@ def die_of_the_second_shard(checkpoint: Checkpoint, stage: str, keys: list[Key])
     forget(checkpoint, stage, keys)
 
 
-def die_half_way(folder: Path, ignore_errors: bool) -> None:
+def die_half_way(folder: Path, ignore_errors: bool = False) -> None:
     if folder.name == "hashes":
         (folder / "00000.lmdb").unlink()
         die()
@@ -572,3 +572,13 @@ def test_a_recipe_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     job = make_job(tmp_path / "job", [[(encode(PICTURE), {})]])
     with pytest.raises(UsageError, match="choose exact or fast"):
         job.hash(recipe="faster")
+
+
+def test_hashes_that_cannot_be_deleted_do_not_pass_for_another_recipe(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "job", [[(encode(PICTURE), {})]])
+    job.folder.hashes.write_bytes(b"no folder")
+    with pytest.raises(StoreError, match=r"Cannot delete .*hashes.*run this again"):
+        job.hash(workers=0, recipe="fast")
+    job.folder.hashes.unlink()
+    job.hash(workers=0, recipe="fast")
+    assert hashes(job) == [fingerprint(encode(PICTURE), recipe="fast").phash.hex()]
