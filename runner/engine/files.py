@@ -20,12 +20,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def leave_cache(path: Path) -> None:
-    """Let the system forget its copy in memory of what is on disk; what a process has mapped it keeps."""
+def leave_cache(path: Path, end: int) -> None:
+    """Let the system forget its copy in memory of what is on disk before ``end``, a number of bytes.
+
+    What a process has mapped it keeps.
+    """
     with suppress(OSError):  # not all file systems can, and nothing depends on it
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(descriptor, 0, end, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 

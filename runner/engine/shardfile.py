@@ -30,8 +30,8 @@ READ_AHEAD_BYTES = 1 << 18
 LABELS_TOGETHER = 1024
 # Longer values are not looked at as labels of a damaged file: a label is a few hundred bytes.
 LONGEST_LABEL = 1 << 14
-# So many bytes committed together do not stay in the page cache: a job writes more than any memory holds, and
-# would take the place of what others read. Writing into pages that were just given back is quicker, too.
+# So many bytes committed together stay in the page cache until the next: a job writes more than any memory
+# holds, and would take the place of what others read. Writing into pages just given back is quicker, too.
 LARGE_BYTES = 1 << 20
 RESCUED_TOGETHER = 64
 
@@ -73,9 +73,10 @@ class ShardFile(Closing):
             store.put(txn, PACKS, NUMBER.pack(pack.number), pack.joined())
 
         if rows:
+            end = store.path.stat().st_size
             store.write(change)
             if sum(len(payload) for _, payload, _ in rows) >= LARGE_BYTES:
-                leave_cache(store.path)
+                leave_cache(store.path, end)  # the next commit reads some of what this one has written
 
     def _last_pack(self, txn: Txn) -> Pack:
         """The last pack of the file, if it has room left; or else a new one."""
