@@ -189,10 +189,11 @@ def test_a_nursery_is_not_asked_for_the_workers_of_the_one_before(tmp_path, chec
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
 
-    stage = stages.Gated(tmp_path / "out", patience=5.0, log=log, gate=gate)
-    run(stage, WORK, checkpoint, workers=2, watch=kill)
+    # More shards than one worker asks for ahead: something is left for those that are started anew.
+    work = [(shard, range(ITEMS)) for shard in range(2 * SHARDS)]
+    run(stages.Gated(tmp_path / "out", log=log, gate=gate), work, checkpoint, workers=2, watch=kill)
     assert len(rounds) == 2
-    assert outcomes(checkpoint).total() == SHARDS * ITEMS
+    assert tallied(checkpoint).total() == 2 * SHARDS * ITEMS
     assert "Traceback" not in capfd.readouterr().err
 
 
